@@ -1,0 +1,58 @@
+/** Runs a command on a host and returns what it printed; an exit status other than 0 throws. */
+export type RunCommand = (argv: readonly string[]) => Promise<string>;
+
+/** What a host looks like to somebody who compares it before and after: one text for each aspect. */
+export type HostState = Readonly<Record<string, string>>;
+
+/**
+ * Fields that move by themselves and mean no change: counters, lifetimes, and the numbers that the kernel gives
+ * in order (interface indexes, namespace ids).
+ */
+const moving = new Set(["valid_life_time", "preferred_life_time", "ifindex", "link_index", "link_netnsid", "stats", "stats64"]);
+
+/** Kernel settings that count or measure rather than configure. */
+const movingSettings = /^(net\.netfilter\.nf_conntrack_count|net\.ipv4\.tcp_mem|net\.ipv4\.udp_mem)/;
+
+/**
+ * The links, addresses, routes, rules, namespaces, nftables rules, network settings and configuration files of a
+ * host, without what moves by itself. Two equal states mean that nothing was left behind.
+ */
+export async function hostState(run: RunCommand): Promise<HostState> {
+  const json = async (...argv: string[]) => normalised(await run(argv));
+  return {
+    namespaces: await json("ip", "-j", "netns", "list"),
+    links: await json("ip", "-d", "-j", "addr", "show"),
+    routes4: await json("ip", "-j", "-4", "route", "show", "table", "all"),
+    routes6: await json("ip", "-j", "-6", "route", "show", "table", "all"),
+    rules4: await json("ip", "-j", "-4", "rule", "show"),
+    rules6: await json("ip", "-j", "-6", "rule", "show"),
+    nexthops: await run(["ip", "nexthop", "show"]),
+    nftables: await json("nft", "-j", "list", "ruleset"),
+    settings: (await run(["sysctl", "-a", "--pattern", "^net\\."]))
+      .split("\n")
+      .filter((line) => !movingSettings.test(line))
+      .sort()
+      .join("\n"),
+    files: (await run(["find", "/etc", "/var/lib/netloom", "/run/netloom", "-xdev", "!", "-type", "d", "-printf", "%p %s %m %u:%g\\n"]))
+      .split("\n")
+      .sort()
+      .join("\n"),
+  };
+}
+
+/** The aspects in which two states differ, each with the lines that are only in one of them. */
+export function stateDifferences(before: HostState, after: HostState): string[] {
+  return Object.keys(before).flatMap((aspect) => {
+    const was = (before[aspect] ?? "").split("\n");
+    const is = (after[aspect] ?? "").split("\n");
+    return [
+      ...was.filter((line) => !is.includes(line)).map((line) => `${aspect}: - ${line}`),
+      ...is.filter((line) => !was.includes(line)).map((line) => `${aspect}: + ${line}`),
+    ];
+  });
+}
+
+function normalised(text: string): string {
+  const value: unknown = text.trim() === "" ? [] : JSON.parse(text);
+  return JSON.stringify(value, (key, field: unknown) => (moving.has(key) ? undefined : field), 1);
+}
