@@ -1,0 +1,102 @@
+/** Files laid over the packages of an image, by their path in it. */
+export const imageFiles: Readonly<Record<string, string>> = {
+  "etc/hostname": "lab\n",
+  "etc/hosts": "127.0.0.1 localhost\n127.0.1.1 lab\n::1 localhost ip6-localhost\n",
+  // No name server: nothing outside the lab can be reached, and nothing should wait to find that out.
+  "etc/resolv.conf": "",
+  "etc/fstab": "/dev/vda / ext4 noatime,errors=remount-ro 0 0\n",
+  // Loaded at boot, so that the devices these modules bring along (gre0, sit0, ...) are there from the start and do
+  // not look like something that a test left behind.
+  "etc/modules-load.d/lab.conf": "ip_gre\nip6_gre\nipip\nsit\nfou\ngeneve\nvxlan\ndummy\n8021q\nifb\n",
+  // KVM inside an emulated machine is of no use and takes memory.
+  "etc/modprobe.d/lab.conf": "blacklist kvm_amd\nblacklist kvm_intel\n",
+  "etc/systemd/journald.conf.d/lab.conf": "[Journal]\nStorage=volatile\nRuntimeMaxUse=16M\n",
+  // The management interface has an address and neither a default route nor anything that manages it, so that the
+  // whole routing table is the user's.
+  "etc/systemd/system/lab-management.service": `[Unit]
+Description=Management address of the lab
+DefaultDependencies=no
+Wants=sys-subsystem-net-devices-eth0.device
+After=sys-subsystem-net-devices-eth0.device local-fs.target
+Before=network.target ssh.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/ip address replace 10.0.2.15/24 dev eth0
+ExecStart=/bin/ip link set eth0 up
+
+[Install]
+WantedBy=multi-user.target
+`,
+  // One host key and one quick key exchange: an emulated processor feels the others. No limit that a test with many
+  // connections at once would meet.
+  "etc/ssh/sshd_config.d/lab.conf": `HostKey /etc/ssh/ssh_host_ed25519_key
+KexAlgorithms curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256
+PasswordAuthentication no
+ChallengeResponseAuthentication no
+PermitRootLogin prohibit-password
+UseDNS no
+PrintMotd no
+PrintLastLog no
+MaxSessions 256
+MaxStartups 256
+LogLevel ERROR
+`,
+  "etc/sudoers.d/admin": "admin ALL=(ALL) NOPASSWD: ALL\n",
+  // Just what mounts the root file system: unpacking a general initrd takes seconds when emulated.
+  "etc/initramfs-tools/conf.d/lab": "MODULES=list\nCOMPRESS=lz4\n",
+  "etc/initramfs-tools/modules": "virtio_pci\nvirtio_blk\next4\ncrc32c_intel\n",
+};
+
+/** What would wake up on its own and make a restored machine busy, or two runs differ. */
+const quiet = [
+  "apt-daily.timer",
+  "apt-daily-upgrade.timer",
+  "dpkg-db-backup.timer",
+  "e2scrub_all.timer",
+  "e2scrub_reap.service",
+  "fstrim.timer",
+  "getty@tty1.service",
+  "man-db.timer",
+  "serial-getty@ttyS0.service",
+  "systemd-networkd.service",
+  "systemd-tmpfiles-clean.timer",
+  "systemd-timesyncd.service",
+];
+
+/**
+ * Runs as root on the machine that builds, with the image's root folder as its argument; beside it lie `files/`, the
+ * host key and the public key of the lab's users.
+ */
+export const customizeScript = `#!/bin/sh
+set -eu
+umask 022
+root=$1
+here=$(dirname "$0")
+
+rm -f "$root/etc/resolv.conf" "$root"/etc/ssh/ssh_host_*
+cp -r "$here/files/." "$root/"
+chmod 440 "$root/etc/sudoers.d/admin"
+install -o 0 -g 0 -m 600 "$here/host_ed25519" "$root/etc/ssh/ssh_host_ed25519_key"
+install -o 0 -g 0 -m 644 "$here/host_ed25519.pub" "$root/etc/ssh/ssh_host_ed25519_key.pub"
+
+for user in admin guest; do
+  chroot "$root" useradd --create-home --shell /bin/bash "$user"
+  # No password, but not a locked account either: sshd refuses keys for those.
+  chroot "$root" usermod --password '*' "$user"
+done
+for home in root home/admin home/guest; do
+  mkdir -p -m 700 "$root/$home/.ssh"
+  install -m 600 "$here/id_ed25519.pub" "$root/$home/.ssh/authorized_keys"
+done
+for user in admin guest; do chroot "$root" chown -R "$user:$user" "/home/$user"; done
+
+for unit in ${quiet.join(" ")}; do
+  ln -sf /dev/null "$root/etc/systemd/system/$unit"
+done
+chroot "$root" systemctl enable lab-management.service ssh.service
+chroot "$root" update-initramfs -u -k all
+
+rm -rf "$root"/var/lib/apt/lists/* "$root"/usr/share/doc/* "$root"/usr/share/man/*
+`;
