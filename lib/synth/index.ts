@@ -1,0 +1,21 @@
+export { App, type AppProps } from "./app";
+export {
+  contains,
+  formatAddress,
+  formatCidr,
+  networkOf,
+  overlaps,
+  parseCidr,
+  subnetAt,
+  subnetCount,
+  type Cidr,
+} from "./cidr";
+export { addFindings, Composite } from "./composite";
+export { formatProperty, ValidationError, type PropertyPath, type TreeFinding } from "./finding";
+export { isDeferred, type Input, type Inputs, type Intent } from "./intent";
+export { KernelObject, renamed, type KernelObjectProps, type LifecycleProps } from "./kernel-object";
+export { hash32, interfaceName, MAX_INTERFACE_NAME } from "./names";
+export { definePlace, placeOf, type HostRef, type IPlace, type Place } from "./place";
+export type { Deployed } from "./register";
+export { Testing, type PlannedResource } from "./testing";
+export type { TreeView } from "./view";

@@ -1,0 +1,64 @@
+import type { z } from "zod";
+import type { AnyKind, AnySpec, Finding } from "../kinds/kind";
+import type { PropertyPath } from "./finding";
+import type { Intent } from "./intent";
+import { separate } from "./intent";
+
+/** An intent after its schema has looked at it. */
+export interface CheckedSpec {
+  /** The canonical form, deferred values left out; undefined when the schema refuses it or cannot know yet. */
+  readonly spec: AnySpec | undefined;
+  /** Where the intent holds values that are known only while the program is deployed. */
+  readonly deferred: readonly PropertyPath[];
+  readonly findings: readonly Finding[];
+}
+
+interface Issue {
+  readonly code?: string;
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+  readonly keys?: readonly string[];
+  readonly errors?: readonly (readonly Issue[])[];
+}
+
+/**
+ * Holds an intent against the schema of its kind. A value that is known only while the program is deployed is
+ * skipped here; the provider checks it when it has it.
+ */
+export function checkSpec(kind: AnyKind, intent: Intent): CheckedSpec {
+  const { known, deferred } = separate(intent);
+  const excused = (path: PropertyPath) => deferred.some((d) => isPrefix(d, path) || isPrefix(path, d));
+  const parsed = (kind.schema as z.ZodObject).safeParse(known);
+  if (!parsed.success) {
+    const findings = parsed.error.issues.flatMap((issue) => findingsOfIssue(issue as Issue, []));
+    return { spec: undefined, deferred, findings: findings.filter((finding) => !excused(finding.path)) };
+  }
+  const findings = (kind.check?.(parsed.data) ?? []).filter((finding) => !excused(finding.path));
+  return { spec: parsed.data, deferred, findings };
+}
+
+/** The findings of one zod issue; of a union, those of the alternative that came closest. */
+export function findingsOfIssue(issue: Issue, above: PropertyPath): Finding[] {
+  const path = [
+    ...above,
+    ...issue.path.map((segment) => (typeof segment === "number" ? segment : String(segment))),
+  ];
+  if (issue.code === "unrecognized_keys" && issue.keys !== undefined) {
+    return issue.keys.map((key) => ({ path: [...path, key], message: "there is no such property" }));
+  }
+  const closest = [...(issue.errors ?? [])]
+    .filter((e) => e.length > 0)
+    .sort((a, b) => depth(b) - depth(a))[0];
+  if (issue.code === "invalid_union" && closest !== undefined && depth(closest) > 0) {
+    return closest.flatMap((inner) => findingsOfIssue(inner, path));
+  }
+  return [{ path, message: issue.message }];
+}
+
+function depth(issues: readonly Issue[]): number {
+  return Math.max(0, ...issues.map((issue) => issue.path.length));
+}
+
+function isPrefix(prefix: PropertyPath, path: PropertyPath): boolean {
+  return prefix.length <= path.length && prefix.every((segment, index) => segment === path[index]);
+}
