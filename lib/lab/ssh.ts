@@ -86,11 +86,9 @@ export async function sshRun(
   options: { readonly input?: string; readonly user?: string; readonly timeoutMs?: number } = {},
 ): Promise<SshResult> {
   const user = options.user ?? "root";
-  const alone = user === "root" ? [] : ["-o", "ControlPath=none"];
-  // The first value of an option counts.
   const result = await execa(
     "ssh",
-    [...alone, ...sshOptions(target), `${user}@127.0.0.1`, "--", quoted(argv)],
+    [...sshOptions(target, user), `${user}@127.0.0.1`, "--", quoted(argv)],
     {
       ...(options.input === undefined ? { stdin: "ignore" as const } : { input: options.input }),
       ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
