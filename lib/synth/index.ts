@@ -18,4 +18,5 @@ export { hash32, interfaceName, MAX_INTERFACE_NAME } from "./names";
 export { definePlace, placeOf, type HostRef, type IPlace, type Place } from "./place";
 export type { Deployed } from "./register";
 export { Testing, type PlannedResource } from "./testing";
+export { checkProps } from "./spec";
 export type { TreeView } from "./view";

@@ -4,6 +4,7 @@ import type { PropertyPath, TreeFinding } from "./finding";
 import type { Intent } from "./intent";
 import type { KernelObject } from "./kernel-object";
 import type { Place } from "./place";
+import { sourcePath } from "./source-path";
 
 /** A leaf of the tree with everything that is known of it. */
 export interface Leaf {
@@ -46,8 +47,13 @@ export interface Program {
 /** One check of a whole program: a file in `checks/`. */
 export type Check = (program: Program) => readonly TreeFinding[];
 
-/** A finding about a property of a leaf, under the name it has in the construct's props. */
+/** A finding about a property of a leaf's canonical spec, under the name it has in the construct's props. */
 export function leafFinding(leaf: Leaf, path: PropertyPath, message: string): TreeFinding {
+  return intentFinding(leaf, sourcePath(leaf.spec, leaf.intent, path), message);
+}
+
+/** A finding about a property of a leaf's intent, under the name it has in the construct's props. */
+export function intentFinding(leaf: Leaf, path: PropertyPath, message: string): TreeFinding {
   const origin = leaf.construct.kernelObject.origin ?? ((p: PropertyPath) => p);
   return { construct: leaf.path, path: origin(path), message };
 }
@@ -61,6 +67,7 @@ export function beside(path: PropertyPath, property: string): PropertyPath {
 export class Claims {
   readonly #leaves = new Map<string, Leaf>();
   readonly #byPlace = new Map<string, Held<Claim["claim"]>[]>();
+  readonly #byEnds = new Map<string, Held<"tunnel">[]>();
   readonly #partlyKnown = new Set<string>();
 
   constructor(leaves: readonly Leaf[]) {
@@ -98,15 +105,21 @@ export class Claims {
     return ours && !this.#partlyKnown.has(host);
   }
 
+  /** Every tunnel with these ends, on any host. */
+  tunnelsBetween(protocol: string, local: string, remote: string): readonly Held<"tunnel">[] {
+    return this.#byEnds.get(JSON.stringify([protocol, local, remote])) ?? [];
+  }
+
   /** Puts a leaf that knows more now in the place of what it was. */
   replace(leaf: Leaf): void {
     const before = this.#leaves.get(leaf.path);
     for (const claim of before?.claims ?? []) {
-      const key = placeKey(claim.claim, leaf.place.host.name, claim.netns);
-      this.#byPlace.set(
-        key,
-        (this.#byPlace.get(key) ?? []).filter((held) => held.leaf !== before),
-      );
+      for (const [map, key] of this.#keys(leaf, claim)) {
+        map.set(
+          key,
+          (map.get(key) ?? []).filter((held) => held.leaf !== before),
+        );
+      }
     }
     this.#add(leaf);
   }
@@ -114,11 +127,23 @@ export class Claims {
   #add(leaf: Leaf): void {
     this.#leaves.set(leaf.path, leaf);
     for (const claim of leaf.claims) {
-      const key = placeKey(claim.claim, leaf.place.host.name, claim.netns);
-      const list = this.#byPlace.get(key);
-      if (list === undefined) this.#byPlace.set(key, [{ leaf, claim }]);
-      else list.push({ leaf, claim });
+      for (const [map, key] of this.#keys(leaf, claim)) {
+        const list = map.get(key);
+        if (list === undefined) map.set(key, [{ leaf, claim }]);
+        else list.push({ leaf, claim });
+      }
     }
+  }
+
+  /** Where a claim is kept. */
+  #keys(leaf: Leaf, claim: Claim): [Map<string, Held<Claim["claim"]>[]>, string][] {
+    const place = placeKey(claim.claim, leaf.place.host.name, claim.netns);
+    if (claim.claim !== "tunnel") return [[this.#byPlace, place]];
+    const ends = JSON.stringify([claim.protocol, claim.local, claim.remote]);
+    return [
+      [this.#byPlace, place],
+      [this.#byEnds as unknown as Map<string, Held<Claim["claim"]>[]>, ends],
+    ];
   }
 }
 

@@ -10,10 +10,10 @@ import type { Intent } from "./intent";
 import { compact } from "./intent";
 import { KernelObject, leafPlace } from "./kernel-object";
 import type { DefinedPlace, Leaf, Program } from "./program";
-import { Claims, leafFinding } from "./program";
+import { Claims, intentFinding } from "./program";
 import { definedPlace } from "./place";
 import { checkSpec } from "./spec";
-import { DEFAULT_MTU, mtuOf, underlayOf } from "./underlay";
+import { DEFAULT_MTU, mtuOf, otherEnds, underlayOf } from "./underlay";
 import type { TreeView } from "./view";
 
 /** One leaf of a program that passed every check. */
@@ -82,7 +82,7 @@ function complete(order: readonly Leaf[], claims: Claims, findings: TreeFinding[
     const result = checked(leaf, intent);
     completed.set(leaf, result.leaf);
     if (completion !== undefined) claims.replace(result.leaf);
-    for (const { path, message } of result.findings) findings.push(leafFinding(leaf, path, message));
+    for (const { path, message } of result.findings) findings.push(intentFinding(leaf, path, message));
   }
   return completed;
 }
@@ -97,13 +97,17 @@ function checked(base: Pick<Leaf, "construct" | "path" | "kind" | "place">, inte
 
 function view(leaf: Leaf, claims: Claims): TreeView {
   return {
-    tunnelMtu: (assumed = DEFAULT_MTU) => {
-      const tunnel = leaf.claims.find((claim) => claim.claim === "tunnel");
-      if (tunnel === undefined) return undefined;
-      const host = leaf.place.host.name;
-      const below = underlayOf(claims, host, tunnel)?.claim;
-      const mtu = below === undefined ? undefined : mtuOf(claims, host, below.netns, below.name);
-      return (mtu ?? assumed) - tunnel.overhead;
+    tunnelMtu: (pathMtu) => {
+      const claim = leaf.claims.find((c) => c.claim === "tunnel");
+      if (claim === undefined) return undefined;
+      const ends = [{ leaf, claim }, ...otherEnds(claims, claim)];
+      const mtus = ends.map((end) => {
+        const host = end.leaf.place.host.name;
+        const below = underlayOf(claims, host, end.claim)?.claim;
+        return below === undefined ? undefined : mtuOf(claims, host, below.netns, below.name);
+      });
+      const known = [...mtus, pathMtu].filter((mtu) => mtu !== undefined);
+      return (known.length === 0 ? DEFAULT_MTU : Math.min(...known)) - claim.overhead;
     },
   };
 }

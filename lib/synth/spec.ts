@@ -26,15 +26,27 @@ interface Issue {
  * skipped here; the provider checks it when it has it.
  */
 export function checkSpec(kind: AnyKind, intent: Intent): CheckedSpec {
+  const { data, deferred, findings } = hold(kind.schema as z.ZodObject, intent);
+  if (data === undefined) return { spec: undefined, deferred, findings };
+  return { spec: data, deferred, findings: unexcused(kind.check?.(data) ?? [], deferred) };
+}
+
+/** Holds a construct's props against a schema of its own, in the same way. */
+export function checkProps(schema: z.ZodObject, props: Intent): readonly Finding[] {
+  return hold(schema, props).findings;
+}
+
+function hold(schema: z.ZodObject, intent: Intent) {
   const { known, deferred } = separate(intent);
+  const parsed = schema.safeParse(known);
+  if (parsed.success) return { data: parsed.data as AnySpec, deferred, findings: [] };
+  const findings = parsed.error.issues.flatMap((issue) => findingsOfIssue(issue as Issue, []));
+  return { data: undefined, deferred, findings: unexcused(findings, deferred) };
+}
+
+function unexcused(findings: readonly Finding[], deferred: readonly PropertyPath[]): readonly Finding[] {
   const excused = (path: PropertyPath) => deferred.some((d) => isPrefix(d, path) || isPrefix(path, d));
-  const parsed = (kind.schema as z.ZodObject).safeParse(known);
-  if (!parsed.success) {
-    const findings = parsed.error.issues.flatMap((issue) => findingsOfIssue(issue as Issue, []));
-    return { spec: undefined, deferred, findings: findings.filter((finding) => !excused(finding.path)) };
-  }
-  const findings = (kind.check?.(parsed.data) ?? []).filter((finding) => !excused(finding.path));
-  return { spec: parsed.data, deferred, findings };
+  return findings.filter((finding) => !excused(finding.path));
 }
 
 /** The findings of one zod issue; of a union, those of the alternative that came closest. */

@@ -24,6 +24,15 @@ export function underlayOf(
   return claims.interface(host, tunnel.netns, name);
 }
 
+/** The other end of a tunnel, where the program makes it and no other answers to the same description. */
+export function otherEnds(claims: Claims, tunnel: ClaimOf<"tunnel">): readonly Held<"tunnel">[] {
+  if (tunnel.local === undefined || tunnel.remote === undefined) return [];
+  const ends = claims
+    .tunnelsBetween(tunnel.protocol, tunnel.remote, tunnel.local)
+    .filter(({ claim }) => claim.key === tunnel.key);
+  return ends.length === 1 ? ends : [];
+}
+
 /** The interface that has an address. */
 export function holderOf(
   claims: Claims,
