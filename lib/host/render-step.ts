@@ -1,0 +1,234 @@
+import type { Step } from "../kinds/step";
+import type { Answer } from "./exchange";
+import { HostError } from "./operation";
+import { absolutePath, batchLine, commandWords, netnsName, quote, quoteAll, sysctlPath } from "./quote";
+import { inNetns } from "./render-query";
+import type { Run, Share } from "./segments";
+
+/** What went wrong in a run. */
+export interface RunFailure {
+  /**
+   * Index of the share whose step failed. `all`: it fails every one of them alike. `parts`: nothing of the run has
+   * happened, and who is to blame shows when each share is tried by itself.
+   */
+  readonly share: number | "all" | "parts";
+  /** Whether a step of a share that failed may have run. */
+  readonly began: boolean;
+  /** The command and what it said. */
+  readonly message: string;
+}
+
+/** A run as the shell runs it. */
+export interface RenderedRun {
+  /** Programs that the host must have. */
+  readonly needs: readonly string[];
+  readonly script: string;
+  /** Reads the answer of a run that failed. */
+  failure(answer: Answer): RunFailure;
+}
+
+type StepOf<Tool extends Step["tool"]> = Extract<Step, { tool: Tool }>;
+
+/**
+ * Renders a run. `word` is a random word of this session: it ends here-documents and names temporary files.
+ *
+ * @throws HostError for a step that cannot be passed on as it is.
+ */
+export function renderRun(run: Run, word: string): RenderedRun {
+  const steps = run.shares.flatMap((share) => share.steps);
+  const tools = run.netns === undefined ? [] : ["ip"];
+  switch (run.tool) {
+    case "ip":
+    case "tc":
+      return batch(run.tool, run, word);
+    case "nft":
+      return {
+        needs: [...tools, "nft"],
+        script: heredoc(`${inNetns(run.netns)}nft -j -f -`, nftables(steps as StepOf<"nft">[]), word),
+        failure: (answer) => ({
+          share: noNetns.test(answer.stderr) ? "all" : run.shares.length === 1 ? 0 : "parts",
+          began: false,
+          message: said("nft", run.netns, answer),
+        }),
+      };
+    case "sysctl":
+      return settings(run, tools, word);
+    case "write":
+      return alone(run, ["mv", "chmod", "chown", "mkdir"], write(steps[0] as StepOf<"write">, word));
+    case "remove":
+      return alone(run, ["rm", "rmdir"], remove(steps[0] as StepOf<"remove">));
+    case "ethtool":
+    case "modprobe": {
+      const { tool, args } = steps[0] as StepOf<"ethtool" | "modprobe">;
+      return alone(run, [...tools, tool], `${inNetns(run.netns)}${tool} ${quoteAll(args)} </dev/null`);
+    }
+  }
+}
+
+/** What `ip` says instead of running anything in a namespace that is not there. */
+const noNetns = /^(Cannot open network namespace|setting the network namespace) /m;
+
+/** Shell functions that rendered runs use; sent once, when the shell starts. */
+export const stepPreamble = `
+nl_set() {
+  { printf '%s\\n' "$3" >"$2"; } 2>/dev/null && return
+  if [ -e "$2" ]; then printf '%s\\n' "$3" | cat >"$2" && return; else echo "no such kernel setting" >&2; fi
+  echo "nl-failed $1"; return 1
+}
+nl_put() {
+  [ ! -d "$1" ] || { echo "a folder is in its place" >&2; return 1; }
+  [ -d "$2" ] || mkdir -p -- "$2" || return
+  umask "$4"; set -C
+  { printf '%s' "$7" >"$3"; }; nl_r=$?
+  set +C; umask 022
+  if [ $nl_r = 0 ] && nl_own "$3" "$6" && { [ -z "$5" ] || chmod -- "$5" "$3"; } && mv -f -- "$3" "$1"
+  then return 0; else rm -f -- "$3"; return 1; fi
+}
+nl_own() { [ "$2" = root:root ] && [ -O "$1" ] && [ -G "$1" ] || chown -- "$2" "$1"; }
+nl_rm() {
+  nl_p=$1; shift
+  if [ -e "$nl_p" ] || [ -L "$nl_p" ]; then rm -f -- "$nl_p" || return; fi
+  [ $# = 0 ] || rmdir -- "$@" 2>/dev/null || :
+}`;
+
+function heredoc(command: string, text: string, word: string): string {
+  return `${command} <<'${word}'\n${text}\n${word}`;
+}
+
+/**
+ * Asked for between two operations' lines of a batch, and counted in what `ip` printed: for most mistakes `ip`
+ * names the line, but some end it on the spot without a word about where.
+ */
+const milestone = "link show dev lo";
+
+function batch(tool: "ip" | "tc", run: Run, word: string): RenderedRun {
+  const lines: string[] = [];
+  /** For each line, the share it belongs to; undefined for a milestone. */
+  const owners: (number | undefined)[] = [];
+  run.shares.forEach(({ steps }, share) => {
+    if (share > 0 && tool === "ip") {
+      lines.push(milestone);
+      owners.push(undefined);
+    }
+    for (const step of steps as StepOf<"ip" | "tc">[]) {
+      lines.push(batchLine(tool, step.args));
+      owners.push(share);
+    }
+  });
+  const argsOfLine = (line: number) => lines[line]?.split(" ") ?? [];
+  const within = run.netns === undefined ? "" : `-n ${quote(netnsName(run.netns))} `;
+  const brief = tool === "ip" ? "-br " : "";
+  return {
+    needs: [tool],
+    script: heredoc(`${tool} ${brief}${within}-batch -`, lines.join("\n"), word),
+    failure(answer) {
+      const named = /^Command failed \S*:(\d+)\s*$/m.exec(answer.stderr);
+      if (named) {
+        const line = Number(named[1]) - 1;
+        const share = owners[line];
+        return {
+          share: share ?? "all",
+          began: share === undefined || owners[line - 1] === share,
+          message: said(commandWords(tool, argsOfLine(line)), run.netns, answer),
+        };
+      }
+      if (noNetns.test(answer.stderr))
+        return { share: "all", began: false, message: said(tool, run.netns, answer) };
+      const passed = answer.stdout.toString("utf8").match(/^lo\b/gm)?.length ?? 0;
+      const share = run.shares[tool === "ip" ? passed : 0];
+      if (!share || (tool === "tc" && run.shares.length > 1))
+        return { share: "all", began: true, message: said(tool, run.netns, answer) };
+      const lonely = share.steps.length === 1;
+      const command = lonely ? commandWords(tool, argsOfLine(owners.indexOf(passed))) : tool;
+      return { share: passed, began: !lonely, message: said(command, run.netns, answer) };
+    },
+  };
+}
+
+function nftables(steps: readonly StepOf<"nft">[]): string {
+  return JSON.stringify({ nftables: steps.flatMap(({ commands }) => commands) });
+}
+
+function settings(run: Run, needs: readonly string[], word: string): RenderedRun {
+  const writes = run.shares.flatMap(({ steps }: Share, share) =>
+    (steps as StepOf<"sysctl">[]).flatMap(({ values }) =>
+      Object.entries(values).map(([key, value]) => ({ share, key, value })),
+    ),
+  );
+  const calls = writes
+    .map(({ key, value }, index) => `nl_set ${index} ${quote(sysctlPath(key))} ${quote(value)}`)
+    .join(" &&\n");
+  const script = calls === "" ? ":" : calls;
+  return {
+    needs,
+    script:
+      run.netns === undefined
+        ? script
+        : heredoc(`${inNetns(run.netns)}sh`, `${stepPreamble}\n${script}`, word),
+    failure(answer) {
+      const nth = /^nl-failed (\d+)$/m.exec(answer.stdout.toString("utf8"))?.[1];
+      const write = nth === undefined ? undefined : writes[Number(nth)];
+      if (!write) return { share: "all", began: false, message: said("sysctl", run.netns, answer) };
+      return {
+        share: write.share,
+        began: writes[Number(nth) - 1]?.share === write.share,
+        message: said(`setting ${write.key}`, run.netns, answer),
+      };
+    },
+  };
+}
+
+function write({ path, file }: StepOf<"write">, word: string): string {
+  absolutePath(path);
+  if (!/^0[0-7]{3}$|^[0-7]{4}$/.test(file.mode))
+    throw new HostError(
+      `${JSON.stringify(file.mode)} is no mode for ${path}: write four octal digits, such as 0644`,
+    );
+  if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]*:[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(file.owner))
+    throw new HostError(
+      `${JSON.stringify(file.owner)} is no owner for ${path}: write user:group, such as root:root`,
+    );
+  const slash = path.lastIndexOf("/");
+  const folder = path.slice(0, slash) || "/";
+  const temporary = `${path.slice(0, slash)}/.${word}`;
+  // A file without x, s and t bits gets its mode from the umask and spares the host a process.
+  const mode = Number.parseInt(file.mode, 8);
+  const plain = (mode & 0o7111) === 0;
+  const umask = plain ? (0o777 & ~mode).toString(8).padStart(3, "0") : "077";
+  return [
+    "nl_put",
+    ...[path, folder, temporary, umask, plain ? "" : file.mode, file.owner, file.content].map(quote),
+  ].join(" ");
+}
+
+function remove({ path, prune = [] }: StepOf<"remove">): string {
+  return `nl_rm ${quoteAll([path, ...prune].map(absolutePath))}`;
+}
+
+function alone(run: Run, needs: readonly string[], script: string): RenderedRun {
+  const [step] = run.shares[0]?.steps ?? [];
+  const name =
+    step && "path" in step
+      ? `${step.tool === "write" ? "writing" : "removing"} ${step.path}`
+      : commandWords(run.tool, step && "args" in step ? step.args : []);
+  return {
+    needs,
+    script,
+    // A file that could not be written may have left new folders.
+    failure: (answer) => ({
+      share: 0,
+      began: run.tool === "write",
+      message: said(name, run.netns, answer),
+    }),
+  };
+}
+
+/** The command and the end of what it said; the batch's own line about a line number means nothing to a user. */
+function said(command: string, netns: string | undefined, answer: Answer): string {
+  const words = answer.stderr
+    .split("\n")
+    .map((line) => line.trim().replace(/^sh: \d+: /, ""))
+    .filter((line) => line !== "" && !/^Command failed /.test(line));
+  const where = netns === undefined ? "" : ` in netns ${netns}`;
+  return `${command}${where} failed: ${words.slice(-3).join("; ") || `status ${answer.status}`}`;
+}
