@@ -17,6 +17,11 @@ export interface AppProps {
    * @default - the stack's `netloom:deleteUnreachable`, else false: a host that does not answer is an error
    */
   readonly deleteUnreachable?: boolean;
+  /**
+   * Folder on the hosts for the ledger of what is ours.
+   * @default - the stack's `netloom:stateDirectory`, else "/var/lib/netloom"
+   */
+  readonly stateDirectory?: string;
 }
 
 /**

@@ -13,8 +13,14 @@ export {
 export { addFindings, Composite } from "./composite";
 export { formatProperty, ValidationError, type PropertyPath, type TreeFinding } from "./finding";
 export { isDeferred, type Input, type Inputs, type Intent } from "./intent";
-export { KernelObject, renamed, type KernelObjectProps, type LifecycleProps } from "./kernel-object";
-export { hash32, interfaceName, MAX_INTERFACE_NAME } from "./names";
+export {
+  KernelObject,
+  lifecycleOf,
+  renamed,
+  type KernelObjectProps,
+  type LifecycleProps,
+} from "./kernel-object";
+export { hash8, hash32, interfaceName, MAX_INTERFACE_NAME } from "./names";
 export { definePlace, placeOf, type HostRef, type IPlace, type Place } from "./place";
 export type { Deployed } from "./register";
 export { Testing, type PlannedResource } from "./testing";

@@ -10,13 +10,18 @@ import type { TreeView } from "./view";
 /** What any construct that becomes one object on a host takes besides its own props. */
 export interface LifecycleProps {
   /**
-   * Takes over an object of the same name that is already on the host. It is changed as wanted, and stays when
-   * the stack is destroyed.
+   * Takes over an object of the same name that is already on the host. What it was before is put back when the
+   * resource goes.
    * @default false - an object that is not ours is refused by name
    */
   readonly adopt?: boolean;
   /**
-   * Pulumi refuses to delete the resource.
+   * Deletes an adopted object with its resource, rather than putting back what it was.
+   * @default false
+   */
+  readonly deleteAdopted?: boolean;
+  /**
+   * Pulumi refuses to delete the resource and what is made inside it.
    * @default false
    */
   readonly protect?: boolean;
@@ -53,6 +58,12 @@ export interface KernelObjectProps extends LifecycleProps {
    * @default - the same
    */
   readonly origin?: (path: PropertyPath) => PropertyPath;
+}
+
+/** The lifecycle props alone, out of a construct's. */
+export function lifecycleOf(props: LifecycleProps): LifecycleProps {
+  const { adopt, deleteAdopted, protect, retainOnDelete, timeouts } = props;
+  return { adopt, deleteAdopted, protect, retainOnDelete, timeouts };
 }
 
 const KERNEL_OBJECT = Symbol.for("netloom.synth.KernelObject");

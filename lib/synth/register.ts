@@ -1,9 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { IConstruct } from "constructs";
-import { KernelResource, Provider } from "../sdk";
+import { KernelResource, Provider, type ProviderArgs } from "../sdk";
 import type { AppProps } from "./app";
 import { outputsOf } from "./composite";
-import type { Input } from "./intent";
 import { compact } from "./intent";
 import type { HostRef } from "./place";
 import type { DefinedPlace } from "./program";
@@ -35,7 +34,7 @@ export function register({ resolved, places }: Resolution, props: AppProps): Dep
     const resource = new KernelResource(
       leaf.kind.token,
       leaf.path,
-      { ...leaf.intent, host: hostInput(leaf.place.host), ...adoption(entry) },
+      { ...leaf.intent, host: hostInput(leaf.place.host), ...ownership(entry) },
       options(entry, provider, resourceOf),
     );
     resources.set(leaf.construct, resource);
@@ -78,24 +77,26 @@ function hostInput(host: HostRef) {
   return compact({ name, address, port, user, hostKey, jumpHost });
 }
 
-function adoption({ leaf }: Resolved) {
-  return leaf.construct.kernelObject.adopt === true ? { adopt: true } : {};
+function ownership({ leaf }: Resolved) {
+  const { adopt, deleteAdopted } = leaf.construct.kernelObject;
+  return compact({ adopt, deleteAdopted });
 }
 
 /** The app's word goes before the stack's configuration; keys are secrets wherever they come from. */
-function providerArgs(props: AppProps, places: readonly DefinedPlace[]) {
+function providerArgs(props: AppProps, places: readonly DefinedPlace[]): ProviderArgs {
   const config = new pulumi.Config("netloom");
   const privateKey = props.privateKey ?? config.getSecret("privateKey");
   const own = places.flatMap(({ place }) =>
-    place.privateKey === undefined ? [] : [[place.host.name, secret(place.privateKey)] as const],
+    place.privateKey === undefined ? [] : [[place.host.name, place.privateKey] as const],
   );
   return compact({
-    privateKey: privateKey === undefined ? undefined : secret(privateKey),
-    privateKeys: own.length === 0 ? undefined : Object.fromEntries(own),
+    privateKey,
+    hostPrivateKeys:
+      own.length === 0
+        ? config.getSecretObject<Record<string, string>>("hostPrivateKeys")
+        : Object.fromEntries(own),
+    hosts: config.getObject<Record<string, string>>("hosts"),
     deleteUnreachable: props.deleteUnreachable ?? config.getBoolean("deleteUnreachable"),
+    stateDirectory: props.stateDirectory ?? config.get("stateDirectory"),
   });
-}
-
-function secret(value: Input<string>): pulumi.Output<string> {
-  return pulumi.secret(value);
 }

@@ -18,6 +18,7 @@ interface Issue {
   readonly path: readonly PropertyKey[];
   readonly message: string;
   readonly keys?: readonly string[];
+  readonly expected?: string;
   readonly errors?: readonly (readonly Issue[])[];
 }
 
@@ -28,7 +29,8 @@ interface Issue {
 export function checkSpec(kind: AnyKind, intent: Intent): CheckedSpec {
   const { data, deferred, findings } = hold(kind.schema as z.ZodObject, intent);
   if (data === undefined) return { spec: undefined, deferred, findings };
-  return { spec: data, deferred, findings: unexcused(kind.check?.(data) ?? [], deferred) };
+  // Checks between properties wait until all of them are known: then the provider makes them.
+  return { spec: data, deferred, findings: deferred.length > 0 ? [] : (kind.check?.(data) ?? []) };
 }
 
 /** Holds a construct's props against a schema of its own, in the same way. */
@@ -40,7 +42,7 @@ function hold(schema: z.ZodObject, intent: Intent) {
   const { known, deferred } = separate(intent);
   const parsed = schema.safeParse(known);
   if (parsed.success) return { data: parsed.data as AnySpec, deferred, findings: [] };
-  const findings = parsed.error.issues.flatMap((issue) => findingsOfIssue(issue as Issue, []));
+  const findings = parsed.error.issues.flatMap((issue) => findingsOfIssue(issue as Issue, [], known));
   return { data: undefined, deferred, findings: unexcused(findings, deferred) };
 }
 
@@ -50,7 +52,7 @@ function unexcused(findings: readonly Finding[], deferred: readonly PropertyPath
 }
 
 /** The findings of one zod issue; of a union, those of the alternative that came closest. */
-export function findingsOfIssue(issue: Issue, above: PropertyPath): Finding[] {
+function findingsOfIssue(issue: Issue, above: PropertyPath, values: Intent): Finding[] {
   const path = [
     ...above,
     ...issue.path.map((segment) => (typeof segment === "number" ? segment : String(segment))),
@@ -62,9 +64,23 @@ export function findingsOfIssue(issue: Issue, above: PropertyPath): Finding[] {
     .filter((e) => e.length > 0)
     .sort((a, b) => depth(b) - depth(a))[0];
   if (issue.code === "invalid_union" && closest !== undefined && depth(closest) > 0) {
-    return closest.flatMap((inner) => findingsOfIssue(inner, path));
+    return closest.flatMap((inner) => findingsOfIssue(inner, path, values));
+  }
+  if (issue.code === "invalid_type" && valueAt(values, path) === undefined) {
+    const { expected = "value" } = issue;
+    return [{ path, message: `is required: ${/^[aeiou]/.test(expected) ? "an" : "a"} ${expected}` }];
   }
   return [{ path, message: issue.message }];
+}
+
+function valueAt(value: unknown, path: PropertyPath): unknown {
+  return path.reduce<unknown>(
+    (inner, segment) =>
+      typeof inner === "object" && inner !== null
+        ? (inner as Record<string | number, unknown>)[segment]
+        : undefined,
+    value,
+  );
 }
 
 function depth(issues: readonly Issue[]): number {
