@@ -1,0 +1,12 @@
+export { Provider, type ProviderArgs } from "./provider";
+export {
+  KernelResource,
+  resourceOf,
+  type CommonArgs,
+  type DeepInput,
+  type HostArgs,
+  type KindArgs,
+  type KindClass,
+  type KindOutputs,
+  type SpecArgs,
+} from "./resource";

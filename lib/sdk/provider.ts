@@ -1,0 +1,51 @@
+import * as pulumi from "@pulumi/pulumi";
+
+/** What a {@link Provider} takes. */
+export interface ProviderArgs {
+  /**
+   * The private key to log in with, in PEM form; a secret.
+   * @default - the user's ssh configuration and agent
+   */
+  readonly privateKey?: pulumi.Input<string>;
+  /**
+   * Private keys of hosts that have their own, by host name; secrets.
+   * @default - `privateKey` for every host
+   */
+  readonly hostPrivateKeys?: pulumi.Input<Readonly<Record<string, pulumi.Input<string>>>>;
+  /**
+   * Where the hosts of imported resources are, by host name: `[user@]address[:port]`, or `local` for this machine.
+   * @default - the name itself, as ssh's configuration knows it
+   */
+  readonly hosts?: pulumi.Input<Readonly<Record<string, pulumi.Input<string>>>>;
+  /**
+   * Forgets resources on hosts that cannot be reached when they are deleted, rather than failing.
+   * @default false
+   */
+  readonly deleteUnreachable?: pulumi.Input<boolean>;
+  /**
+   * The folder on the hosts for the ledger and the lock.
+   * @default - /var/lib/netloom and /run/netloom
+   */
+  readonly stateDirectory?: pulumi.Input<string>;
+}
+
+/** How a stack reaches its hosts. Credentials live here and never in a resource. */
+export class Provider extends pulumi.ProviderResource {
+  constructor(name: string, args: ProviderArgs = {}, opts: pulumi.ResourceOptions = {}) {
+    const { privateKey, hostPrivateKeys, hosts, deleteUnreachable, stateDirectory } = args;
+    const inputs = {
+      privateKey: privateKey === undefined ? undefined : pulumi.secret(privateKey),
+      hostPrivateKeys: hostPrivateKeys === undefined ? undefined : pulumi.secret(asJson(hostPrivateKeys)),
+      hosts: asJson(hosts),
+      deleteUnreachable: asJson(deleteUnreachable),
+      stateDirectory,
+    };
+    const secrets = { additionalSecretOutputs: ["privateKey", "hostPrivateKeys"] };
+    super("netloom", name, inputs, pulumi.mergeOptions(opts, secrets));
+  }
+}
+
+/** A provider's configuration is made of strings: anything else travels as JSON. */
+function asJson(value: pulumi.Input<unknown>): pulumi.Output<string> | undefined {
+  return value === undefined ? undefined : pulumi.output(value).apply((known) => JSON.stringify(known));
+}
