@@ -3,14 +3,13 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 
 import { LabError } from "./errors";
 import { withLock } from "./lock";
@@ -57,8 +56,10 @@ export async function imageOf(release: Release, progress: Progress = step): Prom
 
 async function build(recipe: Recipe, folder: string, progress: Progress): Promise<void> {
   mkdirSync(imagesFolder(), { recursive: true });
-  // Built aside and renamed whole: an image that is there is complete.
-  const work = mkdtempSync(join(imagesFolder(), ".build-"));
+  // Built aside and renamed whole: an image that is there is complete. What a build that was cut short has left goes.
+  const work = join(imagesFolder(), `.build-${basename(folder)}`);
+  await discard(work);
+  mkdirSync(work, { mode: 0o700 });
   try {
     await makeKeys(work);
     writeHook(recipe, work);
@@ -68,8 +69,13 @@ async function build(recipe: Recipe, folder: string, progress: Progress): Promis
       rmSync(join(work, left), { recursive: true, force: true });
     renameSync(work, folder);
   } finally {
-    await runProgram("rm", ["-rf", "--one-file-system", work], { asRoot: existsSync(join(work, "rootfs")) });
+    await discard(work);
   }
+}
+
+/** A root folder has files that only root may remove. */
+async function discard(work: string): Promise<void> {
+  await runProgram("rm", ["-rf", "--one-file-system", work], { asRoot: existsSync(join(work, "rootfs")) });
 }
 
 async function makeKeys(work: string): Promise<void> {
@@ -97,7 +103,7 @@ async function bootstrap(recipe: Recipe, work: string): Promise<void> {
       `--include=${recipe.packages.join(",")}`,
       `--customize-hook=${join(work, "customize")}`,
       ...["--aptopt=Acquire::Retries 3", "--aptopt=Acquire::http::Timeout 60"],
-      ...[recipe.suite, root, ...aptSources(recipe.suite)],
+      ...[recipe.suite, root, ...aptSources(recipe.release)],
     ],
     { asRoot: true },
   );

@@ -8,8 +8,18 @@ export const imageFiles: Readonly<Record<string, string>> = {
   // Loaded at boot, so that the devices these modules bring along (gre0, sit0, ...) are there from the start and do
   // not look like something that a test left behind.
   "etc/modules-load.d/lab.conf": "ip_gre\nip6_gre\nipip\nsit\nfou\ngeneve\nvxlan\ndummy\n8021q\nifb\n",
-  // KVM inside an emulated machine is of no use and takes memory.
-  "etc/modprobe.d/lab.conf": "blacklist kvm_amd\nblacklist kvm_intel\n",
+  // Drivers of hardware that the emulated board has and nobody uses: each costs boot time.
+  "etc/modprobe.d/lab.conf": [
+    "kvm_amd",
+    "kvm_intel",
+    "powernow_k8",
+    "ata_piix",
+    "ata_generic",
+    "psmouse",
+    "pcspkr",
+  ]
+    .map((module) => `blacklist ${module}\n`)
+    .join(""),
   "etc/systemd/journald.conf.d/lab.conf": "[Journal]\nStorage=volatile\nRuntimeMaxUse=16M\n",
   // The management interface has an address and neither a default route nor anything that manages it, so that the
   // whole routing table is the user's.
@@ -60,6 +70,8 @@ const quiet = [
   "getty@tty1.service",
   "man-db.timer",
   "serial-getty@ttyS0.service",
+  // Nobody sits at these machines, and a session over ssh does without it.
+  "systemd-logind.service",
   "systemd-networkd.service",
   "systemd-tmpfiles-clean.timer",
   "systemd-timesyncd.service",

@@ -9,11 +9,19 @@ export type Release = 11 | 12 | 13;
 /** The release a lab gets when none is asked for. */
 export const defaultRelease: Release = 12;
 
-/** Releases with the name their archive has and the kernel they bring. */
-export const releases: Readonly<Record<Release, { readonly suite: string; readonly kernel: string }>> = {
-  11: { suite: "bullseye", kernel: "5.10" },
-  12: { suite: "bookworm", kernel: "6.1" },
-  13: { suite: "trixie", kernel: "6.12" },
+/** What there is to know of a release: the name its archive has, and the kernel it brings. */
+export interface ReleaseFacts {
+  readonly suite: string;
+  readonly kernel: string;
+  /** Whether its security archive is still kept up: of 11's, mirrors have the lists but not all that is in them. */
+  readonly security: boolean;
+}
+
+/** The releases. */
+export const releases: Readonly<Record<Release, ReleaseFacts>> = {
+  11: { suite: "bullseye", kernel: "5.10", security: false },
+  12: { suite: "bookworm", kernel: "6.1", security: true },
+  13: { suite: "trixie", kernel: "6.12", security: true },
 };
 
 /** Reads a release as typed: `12`, or `bookworm`. */
@@ -68,13 +76,14 @@ export function imageKey(recipe: Recipe): string {
 /** A short digest for names of folders and files. */
 export const digest = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 12);
 
-/** Where the packages of a suite come from; `NETLOOM_DEBIAN_MIRROR` names another mirror of deb.debian.org. */
-export function aptSources(suite: string, env: NodeJS.ProcessEnv = process.env): string[] {
+/** Where the packages of a release come from; `NETLOOM_DEBIAN_MIRROR` names another mirror of deb.debian.org. */
+export function aptSources(release: Release, env: NodeJS.ProcessEnv = process.env): string[] {
+  const { suite, security } = releases[release];
   const mirror = (env.NETLOOM_DEBIAN_MIRROR ?? "http://deb.debian.org").replace(/\/+$/, "");
   const signed = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]";
   return [
     `deb ${signed} ${mirror}/debian ${suite} main`,
     `deb ${signed} ${mirror}/debian ${suite}-updates main`,
-    `deb ${signed} ${mirror}/debian-security ${suite}-security main`,
+    ...(security ? [`deb ${signed} ${mirror}/debian-security ${suite}-security main`] : []),
   ];
 }

@@ -86,16 +86,12 @@ export async function sshRun(
   options: { readonly input?: string; readonly user?: string; readonly timeoutMs?: number } = {},
 ): Promise<SshResult> {
   const user = options.user ?? "root";
-  const result = await execa(
-    "ssh",
-    [...sshOptions(target, user), `${user}@127.0.0.1`, "--", quoted(argv)],
-    {
-      ...(options.input === undefined ? { stdin: "ignore" as const } : { input: options.input }),
-      ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
-      reject: false,
-      stripFinalNewline: false,
-    },
-  );
+  const result = await execa("ssh", [...sshOptions(target, user), `${user}@127.0.0.1`, "--", quoted(argv)], {
+    ...(options.input === undefined ? { stdin: "ignore" as const } : { input: options.input }),
+    ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
+    reject: false,
+    stripFinalNewline: false,
+  });
   if (result.timedOut) throw new LabError(`${quoted(argv)}: no end after ${options.timeoutMs} ms`);
   if (result.exitCode === undefined) throw new LabError(`ssh: ${result.shortMessage ?? "could not be run"}`);
   return { exitCode: result.exitCode, stdout: result.stdout, stderr: result.stderr };
