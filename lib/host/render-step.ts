@@ -117,10 +117,11 @@ function batch(tool: "ip" | "tc", run: Run, word: string): RenderedRun {
   });
   const argsOfLine = (line: number) => lines[line]?.split(" ") ?? [];
   const within = run.netns === undefined ? "" : `-n ${quote(netnsName(run.netns))} `;
+  const family = run.family === 6 ? "-6 " : "";
   const brief = tool === "ip" ? "-br " : "";
   return {
     needs: [tool],
-    script: heredoc(`${tool} ${brief}${within}-batch -`, lines.join("\n"), word),
+    script: heredoc(`${tool} ${brief}${family}${within}-batch -`, lines.join("\n"), word),
     failure(answer) {
       const named = /^Command failed \S*:(\d+)\s*$/m.exec(answer.stderr);
       if (named) {

@@ -11,6 +11,8 @@ export interface Share {
 export interface Run {
   readonly tool: Step["tool"];
   readonly netns?: string;
+  /** `ip -6`. */
+  readonly family?: 6;
   readonly shares: readonly Share[];
 }
 
@@ -24,11 +26,15 @@ const merging: ReadonlySet<Step["tool"]> = new Set(["ip", "tc", "nft", "sysctl"]
 
 const netnsOf = (step: Step): string | undefined => ("netns" in step ? step.netns : undefined);
 
+const familyOf = (step: Step): 6 | undefined => ("family" in step ? step.family : undefined);
+
+const keyOf = (step: Step): string => `${step.tool}${familyOf(step) ?? ""} ${netnsOf(step) ?? ""}`;
+
 /** Consecutive steps of the same tool in the same namespace, in order. */
 function segments(steps: readonly Step[]): Segment[] {
   const found: { key: string | undefined; steps: Step[] }[] = [];
   for (const step of steps) {
-    const key = merging.has(step.tool) ? `${step.tool} ${netnsOf(step) ?? ""}` : undefined;
+    const key = merging.has(step.tool) ? keyOf(step) : undefined;
     const last = found.at(-1);
     if (last && key !== undefined && last.key === key) last.steps.push(step);
     else found.push({ key, steps: [step] });
@@ -58,7 +64,8 @@ export function mergeSteps(plans: readonly (readonly Step[])[]): Run[] {
       return { owner, steps: segment.steps };
     });
     const first = shares[0]!.steps[0]!;
-    runs.push({ tool: first.tool, netns: netnsOf(first), shares });
+    const family = familyOf(first);
+    runs.push({ tool: first.tool, netns: netnsOf(first), ...(family && { family }), shares });
   };
 
   for (;;) {

@@ -39,9 +39,15 @@ export interface Facts {
 export type Step =
   /**
    * One line of `ip -batch` or `tc -batch`, fed on standard input so that no argument shows up in a process
-   * list. An argument may hold letters, digits and `_.:/@%+,=-` only.
+   * list. An argument may hold letters, digits and `_.:/@%+,=-` only. `family: 6` is `ip -6`: `ip rule` takes
+   * the family from nothing else.
    */
-  | { readonly tool: "ip" | "tc"; readonly netns?: string; readonly args: readonly string[] }
+  | {
+      readonly tool: "ip" | "tc";
+      readonly netns?: string;
+      readonly family?: 6;
+      readonly args: readonly string[];
+    }
   /** One nftables transaction in libnftables-json(5) form: data, not syntax. */
   | { readonly tool: "nft"; readonly netns?: string; readonly commands: readonly object[] }
   /** Kernel settings by `/`-separated key. */
