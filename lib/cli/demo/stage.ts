@@ -1,10 +1,9 @@
-import { mkdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { type ConfigMap, LocalWorkspace, type OutputMap, type Stack } from "@pulumi/pulumi/automation";
+import type { ConfigMap, OutputMap, Stack } from "@pulumi/pulumi/automation";
 import { hostState, stateDifferences, type HostState } from "../../lab/host-state";
-import { Lab, type LabMachine } from "../../lab/lab";
-import type { LabLink } from "../../lab/links";
-import { cacheFolder } from "../../lab/paths";
+import { cacheFolder, Lab, type LabHost, type LabLink } from "../../lab";
+import { openLocalStack, packageRoot } from "../local-stack";
 import { DemoError, heading, quoted, shown } from "./voice";
 
 /** One demo: the machines it needs, the stack it applies to them, and what it shows on the way. */
@@ -14,7 +13,7 @@ export interface Demo {
   readonly links: readonly LabLink[];
   /** The file in `stacks/`, without its ending. */
   readonly program: string;
-  config(machine: (name: string) => LabMachine): ConfigMap;
+  config(machine: (name: string) => LabHost): ConfigMap;
   show(stage: Stage): Promise<void>;
 }
 
@@ -45,9 +44,9 @@ export class Stage {
 export async function startDemo(name: string, demo: Demo, { keep }: { keep: boolean }): Promise<void> {
   heading(`Restoring ${demo.machines.length === 1 ? "a virtual machine" : `${demo.machines.length} virtual machines`} as remote hosts`);
   const lab = await Lab.up({ names: demo.machines, links: demo.links });
-  for (const machine of lab.machines) shown(`${machine.name} answers ssh on ${machine.address}:${machine.port}${machine.reused ? " (it was up already)" : ""}`);
+  for (const machine of lab.hosts) shown(`${machine.name} answers ssh on ${machine.address}:${machine.port}${machine.reused ? " (it was up already)" : ""}`);
   // A machine that has just been restored has never seen this stack: what an earlier one was told is void.
-  if (lab.machines.every((machine) => !machine.reused)) forget(name);
+  if (lab.hosts.every((machine) => !machine.reused)) forget(name);
 
   const stack = await openStack(name, demo, lab);
   const stage = new Stage(lab, stack);
@@ -75,7 +74,7 @@ export async function startDemo(name: string, demo: Demo, { keep }: { keep: bool
 export async function endDemo(name: string, demo: Demo): Promise<void> {
   const lab = await Lab.up({ names: demo.machines, links: demo.links });
   try {
-    if (lab.machines.every((machine) => machine.reused)) await new Stage(lab, await openStack(name, demo, lab)).destroy();
+    if (lab.hosts.every((machine) => machine.reused)) await new Stage(lab, await openStack(name, demo, lab)).destroy();
   } finally {
     await lab.down();
     forget(name);
@@ -83,35 +82,15 @@ export async function endDemo(name: string, demo: Demo): Promise<void> {
   shown("nothing of the demo is left");
 }
 
-/** A stack whose program is the one in `stacks/`, run in this process, with its state in the cache folder. */
+/** The demo's stack, with its state in the cache folder. */
 async function openStack(name: string, demo: Demo, lab: Lab): Promise<Stack> {
-  const root = join(__dirname, "..", "..", "..", "..");
-  const folder = stateFolder(name);
-  mkdirSync(join(folder, "state"), { recursive: true });
-  const stack = await LocalWorkspace.createOrSelectStack(
-    { stackName: "demo", projectName: name, program: () => programIn(join(root, "dist", "stacks", `${demo.program}.js`)) },
-    {
-      workDir: folder,
-      projectSettings: {
-        name,
-        runtime: "nodejs",
-        backend: { url: `file://${join(folder, "state")}` },
-        plugins: { providers: [{ name: "netloom", path: join(root, "lib", "provider", "bin") }] },
-      },
-      envVars: {
-        PULUMI_CONFIG_PASSPHRASE: "demo",
-        PULUMI_SKIP_UPDATE_CHECK: "true",
-        PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
-      },
-    },
-  );
-  const machine = (wanted: string) => {
-    const found = lab.machines.find((candidate) => candidate.name === wanted);
-    if (!found) throw new DemoError(`the lab has no machine ${wanted}`);
-    return found;
-  };
-  await stack.setAllConfig(demo.config(machine));
-  return stack;
+  return openLocalStack({
+    project: name,
+    stack: "demo",
+    folder: stateFolder(name),
+    program: () => programIn(join(packageRoot(), "dist", "stacks", `${demo.program}.js`)),
+    config: demo.config((machine) => lab.host(machine)),
+  });
 }
 
 /** Evaluates a Pulumi program afresh, as the CLI would in a process of its own, and returns its outputs. */
