@@ -149,17 +149,23 @@ function readPrefix(value: string): Prefix | undefined {
 const writePrefix = ({ bytes, length }: Prefix) => `${formatAddress(bytes)}/${length}`;
 
 /** The prefix without its host bits. */
-function networkOf({ bytes, length }: Prefix): Prefix {
-  const masked = bytes.map(
+function masked({ bytes, length }: Prefix): Prefix {
+  const network = bytes.map(
     (byte, index) => byte & (0xff << (8 - Math.min(8, Math.max(0, length - 8 * index)))),
   );
-  return { bytes: masked, length };
+  return { bytes: network, length };
 }
 
 /** `address/length` in its canonical spelling; text that is none as it is. */
 export function canonicalCidr(value: string): string {
   const read = readPrefix(value);
   return read === undefined ? value : writePrefix(read);
+}
+
+/** The network of an address with a prefix length, `10.0.0.0/16` of `10.0.0.1/16`; other text as it is. */
+export function networkOf(value: string): string {
+  const read = readPrefix(value);
+  return read === undefined ? value : writePrefix(masked(read));
 }
 
 function cidrProblem(value: string): string | undefined {
@@ -181,7 +187,7 @@ export const cidr = text(cidrProblem, canonicalCidr);
 export const prefix = text((value) => {
   const read = readPrefix(value);
   if (read === undefined) return cidrProblem(value);
-  const network = writePrefix(networkOf(read));
+  const network = writePrefix(masked(read));
   return network === writePrefix(read)
     ? undefined
     : `${quoted(value)} has host bits set: the network is ${quoted(network)}`;
@@ -247,3 +253,9 @@ export const sysctlValue = text(
       : "must be one line of printable text, not empty",
   canonicalSysctlValue,
 );
+
+/** Whether an address is one of many receivers: 224.0.0.0/4 or ff00::/8. */
+export function isMulticast(address: string): boolean {
+  const bytes = addressBytes(address);
+  return bytes !== undefined && (bytes.length === 4 ? ((bytes[0] ?? 0) & 0xf0) === 0xe0 : bytes[0] === 0xff);
+}

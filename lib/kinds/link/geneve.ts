@@ -1,0 +1,56 @@
+import { familyOf } from "../schemas";
+import { fixed, option, type Family, type LinkOption } from "./family";
+import { numberOf } from "./iproute";
+import * as outer from "./outer";
+
+/** Ethernet frames in UDP with options: RFC 8926; drivers/net/geneve.c, ip-link(8). */
+
+/** IANA's port for Geneve. */
+const GENEVE_PORT = 6081;
+
+const sameFamily = (a: string | undefined, b: string | undefined) =>
+  a !== undefined && b !== undefined && familyOf(a) !== undefined && familyOf(a) === familyOf(b);
+
+/** `ip` wants VNI and remote end with every change, whatever changes. */
+const vni: LinkOption = {
+  ...fixed("vni", (id) => ["id", String(id)]),
+  along: ({ vni: id }) => (id === undefined ? [] : ["id", String(id)]),
+};
+
+const remote: LinkOption = {
+  ...option("remote", (address) => ["remote", address]),
+  change: (merged, current) =>
+    merged.remote !== undefined && sameFamily(current.remote, merged.remote)
+      ? ["remote", merged.remote]
+      : "again",
+  along: ({ remote: address }) => (address === undefined || address === "any" ? [] : ["remote", address]),
+};
+
+/** `geneve`. */
+export const geneve: Family = {
+  kinds: ["geneve"],
+  options: [
+    outer.externalOption,
+    vni,
+    remote,
+    outer.ttlOption,
+    outer.tosOption,
+    fixed("port", (port) => ["dstport", String(port)]),
+  ],
+  required: ({ external }) => (external === true ? [] : ["vni", "remote"]),
+  parse(data) {
+    const ttl = numberOf(data.ttl);
+    const id = numberOf(data.id);
+    const external = data.external === true;
+    return {
+      external,
+      ...(!external && id !== undefined && { vni: id }),
+      remote: outer.endpointOf(data, "remote", "remote6"),
+      // Inheriting is printed for people only.
+      ttl: ttl === undefined ? "inherit" : ttl === 0 ? "auto" : ttl,
+      tos: outer.tosOf(data.tos),
+      port: numberOf(data.port) ?? GENEVE_PORT,
+    };
+  },
+  overhead: ({ remote: address = "any" }) => (familyOf(address) === 6 ? 40 : 20) + 8 + 8 + 14,
+};
