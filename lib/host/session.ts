@@ -41,7 +41,7 @@ export class Session implements HostSession {
     if (this.#cancelled !== undefined) return Promise.reject(this.#refusal());
     return new Promise((resolve, reject) => {
       this.#queue.push({ operation, resolve, reject });
-      this.#working ??= this.#work().finally(() => (this.#working = undefined));
+      this.#working ??= this.#work();
     });
   }
 
@@ -77,7 +77,7 @@ export class Session implements HostSession {
     while (this.#queue.length > 0) {
       await this.#gather();
       const batch = this.#queue.splice(0);
-      if (batch.length === 0) return;
+      if (batch.length === 0) continue;
       try {
         await runBatch(batch, {
           host: this.name,
@@ -92,6 +92,8 @@ export class Session implements HostSession {
         for (const { reject } of batch) reject(error as Error);
       }
     }
+    // In the same breath as the last look at the queue: nothing can be added in between and forgotten.
+    this.#working = undefined;
   }
 
   /** Operations of one engine step come one after the other within a few milliseconds. */
