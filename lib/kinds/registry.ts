@@ -1,8 +1,12 @@
 import type { AnyKind } from "./kind";
 import { link } from "./link";
+import { namespace } from "./namespace";
+import { routes } from "./routes";
+import { rules } from "./rules";
+import { sysctls } from "./sysctls";
 
 /** Every kind that the provider serves. Adding one is its file, its fixtures and its line here. */
-export const kinds: readonly AnyKind[] = [link];
+export const kinds: readonly AnyKind[] = [link, namespace, routes, rules, sysctls];
 
 /** The kind of a type token. */
 export function kindOf(token: string): AnyKind | undefined {

@@ -1,0 +1,30 @@
+import type { Facts, Query } from "./step";
+
+/** How `ip -n NAME` and `ip netns exec NAME` say that there is no such namespace (ip-netns(8)). */
+const NO_NAMESPACE = /Cannot open network namespace "[^"]*": No such file or directory/;
+
+/**
+ * What a query found; undefined when the namespace it was asked in is not there, or when the error is one that
+ * the kind takes for "there is none" (`absent`).
+ *
+ * @throws for any other failure: a look that failed must never be taken for an object that is gone.
+ */
+export function found(facts: Facts, query: Query, absent?: RegExp): unknown {
+  const fact = facts.get(query);
+  if (fact.ok) return fact.value;
+  if (NO_NAMESPACE.test(fact.error) || absent?.test(fact.error) === true) return undefined;
+  throw new Error(`${describe(query)} failed: ${fact.error}`);
+}
+
+function describe(query: Query): string {
+  const where = "netns" in query && query.netns !== undefined ? ` in netns ${query.netns}` : "";
+  if (query.tool === "sysctl") return `reading ${query.keys.join(", ")}${where}`;
+  if (query.tool === "file") return `reading ${query.paths.join(", ")}`;
+  const words = query.args.filter((word) => !word.startsWith("-"));
+  return [query.tool, ...words].join(" ") + where;
+}
+
+/** An object without the properties that are undefined: what deep equality needs. */
+export function defined<T extends object>(value: T): T {
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as T;
+}

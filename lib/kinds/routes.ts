@@ -1,0 +1,67 @@
+import { found } from "./found";
+import { defineKind, inPlace, replace, type Claim } from "./kind";
+import { explainRoute } from "./routes/explain";
+import { observeRoutes, type RouteRow } from "./routes/observe";
+import { planRoutes } from "./routes/plan";
+import { schema, type Route } from "./routes/schema";
+import type { Query } from "./step";
+
+export { OUR_PROTOCOL } from "./routes/schema";
+
+const SEGMENT = "routes";
+
+/** Every table of both families, by number: names are the host's (rt_tables, rt_protos). */
+const query = (netns: string | undefined): Query => ({
+  tool: "ip",
+  ...(netns !== undefined && { netns }),
+  args: ["-N", "-d", "route", "show", "table", "all"],
+});
+
+/** One claim for a route; of several next hops, one for each. */
+function claimsOf(route: Route, netns: string | undefined): Claim[] {
+  // The list is sorted, so that an index would not be the program's: the messages name the route.
+  const base = { claim: "route", ...(netns !== undefined && { netns }), path: ["routes"] } as const;
+  const { destination, table } = route;
+  const ways = route.nexthops ?? [route];
+  return ways.map(({ via, dev }) => ({
+    ...base,
+    destination,
+    ...(via !== undefined && { via }),
+    ...(dev !== undefined && { dev }),
+    table,
+  }));
+}
+
+/** A named set of routes of one namespace. Routes that it does not name are none of its business. */
+export const routes = defineKind({
+  token: "netloom:net:Routes",
+  description: "A named set of routes in one network namespace (ip-route(8)), IPv4 and IPv6, in any tables.",
+  schema,
+  policy: {
+    netns: replace("a route cannot move to another namespace"),
+    name: replace("the set is known by its name"),
+    routes: inPlace(),
+  },
+  ownership: "object",
+  identity: ({ netns, name }) => [...(netns === undefined ? [] : [netns]), SEGMENT, name],
+  locate(identity) {
+    const [name = "", segment, netns] = [...identity].reverse();
+    if (segment !== SEGMENT || identity.length > 3) return undefined;
+    return { ...(netns !== undefined && { netns }), name };
+  },
+  queries: ({ netns }) => [query(netns)],
+  observe(facts, specs) {
+    const { netns, name = "" } = specs[0];
+    const rows = found(facts, query(netns)) as readonly RouteRow[] | undefined;
+    const there = observeRoutes(
+      rows ?? [],
+      specs.map((spec) => spec.routes),
+    );
+    if (there.length === 0) return undefined;
+    return { ...(netns !== undefined && { netns }), name, routes: there };
+  },
+  plan: (current, desired) =>
+    planRoutes(current?.routes ?? [], desired?.routes ?? [], desired?.netns ?? current?.netns),
+  claims: ({ netns, routes: members }) => members.flatMap((route) => claimsOf(route, netns)),
+  explain: explainRoute,
+});

@@ -1,0 +1,39 @@
+import type { RoutesSpec } from "./schema";
+
+/** What the kernel or iproute2 says of a route, and what it means for who wrote it. */
+const MEANINGS: readonly (readonly [RegExp, string])[] = [
+  [
+    /Nexthop has invalid gateway|No route to host/,
+    "A router (`via`) must be in a subnet of a link that is up, over `dev` if that is given: give the link an address, or set onLink with dev",
+  ],
+  [
+    /Network is unreachable|Gateway can not be a local address/,
+    "No link that is up has a subnet with the router (`via`) in it, or the address is the host's own",
+  ],
+  [
+    /Cannot find device|Device for nexthop not|No such device/,
+    "The link named by `dev` is not there: make it first, and let the routes depend on it",
+  ],
+  [
+    /Device for nexthop is not up|Network is down|Nexthop device is not up/,
+    "The link named by `dev` is down: a route needs it up",
+  ],
+  [
+    /Invalid prefsrc address|Invalid source address/,
+    "`source` must be an address of the host itself, in this namespace",
+  ],
+  [
+    /Nexthop has invalid scope|Invalid scope/,
+    "`scope` must be wider than that of the way to the router: leave it out",
+  ],
+  [
+    /IPv6 is disabled|Operation not supported/,
+    "This kernel or namespace has no such routes: IPv6 may be switched off (net/ipv6/conf/all/disable_ipv6)",
+  ],
+];
+
+/** Turns what the kernel said of a route into what the user can do. */
+export function explainRoute(error: string, { name }: RoutesSpec): string | undefined {
+  const meaning = MEANINGS.find(([words]) => words.test(error))?.[1];
+  return meaning === undefined ? undefined : `${error}. ${meaning} (set of routes ${name}).`;
+}
