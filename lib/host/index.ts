@@ -1,7 +1,8 @@
-import { type Credentials, type HostAddress, type HostSession } from "./operation";
+import type { Credentials, HostAddress, HostSession } from "./operation";
 import type { Capabilities } from "./capabilities";
 import { Session, type SessionOptions } from "./session";
 import { localTransport } from "./transport-local";
+import { sshTransport } from "./transport-ssh";
 
 export type { Capabilities } from "./capabilities";
 export type { HostFolders } from "./lock";
@@ -21,8 +22,9 @@ export interface OpenSession extends HostSession {
 /** Opens a session with a host: this machine when it has no address. Nothing is dialled before the first use. */
 export function openSession(
   address: HostAddress,
-  _credentials: Credentials = {},
+  credentials: Credentials = {},
   options: SessionOptions = {},
 ): OpenSession {
-  return new Session(address.name, localTransport(address.name), options);
+  const transport = address.address === undefined ? localTransport() : sshTransport(address, credentials);
+  return new Session(address.name, transport, options);
 }

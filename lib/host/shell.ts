@@ -76,7 +76,6 @@ export class Shell {
     try {
       connection.stdin.write(preamble(shell.nonce));
       const found = await shell.exchange(probes.map((script) => ({ script })));
-      transport.established();
       shell.capabilities = readCapabilities(found);
       return shell;
     } catch (error) {
@@ -91,6 +90,7 @@ export class Shell {
       throw new DialError(await transport.explain(end, shell.#lastWords));
     } finally {
       clearTimeout(timer);
+      transport.dialled();
     }
   }
 

@@ -4,7 +4,7 @@ import { explainSudo } from "./ssh-errors";
 import type { Transport } from "./transport";
 
 /** A shell on this machine: as it is for root, through `sudo -n` for anybody else. */
-export function localTransport(name: string): Transport {
+export function localTransport(): Transport {
   return {
     connect: () => (process.getuid?.() === 0 ? connectionOf("sh", []) : connectionOf("sudo", ["-n", "sh"])),
     explain(end, stderr) {
@@ -12,9 +12,9 @@ export function localTransport(name: string): Transport {
         end.code === "ENOENT"
           ? "you are not root and sudo is not there: install the package sudo, or run as root"
           : (explainSudo(stderr) ?? `no shell on this machine: ${stderr.trim() || `status ${end.exitCode}`}`);
-      return Promise.resolve({ error: new HostError(`host "${name}": ${message}`), retry: false });
+      return Promise.resolve({ error: new HostError(message), retry: false });
     },
-    established() {},
+    dialled() {},
     close() {},
   };
 }

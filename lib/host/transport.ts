@@ -26,8 +26,8 @@ export interface Transport {
   connect(): Connection;
   /** What the user is told about a connection that ended before the shell spoke. */
   explain(end: ConnectionEnd, stderr: string): Promise<DialFailure>;
-  /** The shell speaks: what only the dial needed can go. */
-  established(): void;
+  /** The dial is over, well or not, and explained: what only it needed can go. */
+  dialled(): void;
   /** Removes what the transport left on this machine. */
   close(): void;
 }
