@@ -54,7 +54,10 @@ function nodeFindings({ props, where }: NodeCandidate): SubscriberFinding[] {
   const say = (field: string, message: string | undefined) =>
     message !== undefined && found.push({ ...where(field), message });
   say("name", idProblem(props.name));
-  for (const direction of directions) say(direction, rateProblem(props[direction]));
+  for (const direction of directions) {
+    // What is no number at all was said where it was read.
+    if (!Number.isNaN(props[direction])) say(direction, rateProblem(props[direction]));
+  }
   for (const field of ["type", "id"] as const) say(field, textProblem(props[field] ?? ""));
   if (props.number !== undefined) say("number", wholeProblem(props.number, 1, NODE_NUMBERS));
   return found;
