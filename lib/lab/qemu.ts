@@ -45,8 +45,8 @@ export const hardware: readonly string[] = [
 
 const kernelArguments = [
   "root=/dev/vda rw net.ifnames=0 console=ttyS0 loglevel=4 systemd.show_status=false",
-  // The machine is emulated and short-lived: mitigations would only slow it down. A panic reboots it.
-  "mitigations=off panic=5",
+  // The machine is emulated and short-lived: mitigations and self-tests would only slow it down. A panic reboots it.
+  "mitigations=off cryptomgr.notests panic=5",
 ].join(" ");
 
 /**

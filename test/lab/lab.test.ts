@@ -211,7 +211,7 @@ describe("restarts", () => {
     expect(await boot("right")).not.toBe(rightBoot);
     expect(Math.abs(Number(await line("left", "date", "+%s")) - Date.now() / 1000)).toBeLessThan(10);
     expect(await reaches()).toBe(true);
-  });
+  }, 300_000);
 });
 
 describe("the end", () => {

@@ -59,7 +59,7 @@ export async function step(title, work) {
   }
 }
 
-/** Runs a program and returns what it printed; a failure shows its last lines. */
+/** Runs a program and returns what it printed; a failure shows what it said. */
 export async function output(program, args, { env = {}, cwd } = {}) {
   const child = spawn(program, args, {
     cwd,
@@ -78,8 +78,10 @@ export async function output(program, args, { env = {}, cwd } = {}) {
     return 127;
   });
   if (code !== 0) {
-    const last = everything.trim().split("\n").slice(-25).join("\n");
-    throw new SetupError(`${program} ${args.slice(0, 3).join(" ")} failed:\n${last}`);
+    const lines = everything.trim().split("\n");
+    // The cause is often said first, and what it led to last.
+    const shown = lines.length <= 40 ? lines : [...lines.slice(0, 15), "...", ...lines.slice(-25)];
+    throw new SetupError(`${program} ${args.slice(0, 3).join(" ")} failed:\n${shown.join("\n")}`);
   }
   return stdout;
 }
