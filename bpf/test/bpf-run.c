@@ -10,6 +10,8 @@
  *   set MAP KEY VALUE             hex, as the bytes lie in memory
  *   unset MAP KEY
  *   get MAP KEY                   -> hex; of each CPU in turn for a per-CPU map
+ *   dump MAP                      -> every value of an array, in hex
+ *   clear                         empties every map
  *   events MAP                    -> what is waiting in a ring buffer, in hex
  */
 #include <bpf/bpf.h>
@@ -19,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define LINE	65536
 #define LOG	(1 << 16)
@@ -157,23 +160,32 @@ static void run(char **word)
 	puts("");
 }
 
+static int is_percpu(const struct bpf_map *map)
+{
+	return bpf_map__type(map) == BPF_MAP_TYPE_PERCPU_ARRAY;
+}
+
+static int stored_size(const struct bpf_map *map)
+{
+	int size = bpf_map__value_size(map);
+
+	return is_percpu(map) ? (size + 7) / 8 * 8 * libbpf_num_possible_cpus() : size;
+}
+
 static void map_command(char **word, int words)
 {
 	static unsigned char key[LINE], value[LINE];
 	struct bpf_map *map = bpf_object__find_map_by_name(object, word[1]);
-	int fd, error, size, percpu;
+	int fd, error, size;
 
 	if (!map)
 		return fail(word[1], ENOENT);
 	fd = bpf_map__fd(map);
-	percpu = bpf_map__type(map) == BPF_MAP_TYPE_PERCPU_ARRAY ||
-		 bpf_map__type(map) == BPF_MAP_TYPE_PERCPU_HASH;
 	if (unhex(word[2], key, sizeof(key)) != (int)bpf_map__key_size(map))
 		return fail("key size", EINVAL);
 	size = bpf_map__value_size(map);
 	if (!strcmp(word[0], "get")) {
-		if (percpu)
-			size = (size + 7) / 8 * 8 * libbpf_num_possible_cpus();
+		size = stored_size(map);
 		if (bpf_map_lookup_elem(fd, key, value))
 			return fail("get", errno);
 		printf("ok ");
@@ -182,7 +194,7 @@ static void map_command(char **word, int words)
 		return;
 	}
 	if (!strcmp(word[0], "set")) {
-		if (words < 4 || percpu || unhex(word[3], value, sizeof(value)) != size)
+		if (words < 4 || is_percpu(map) || unhex(word[3], value, sizeof(value)) != size)
 			return fail("value size", EINVAL);
 		error = bpf_map_update_elem(fd, key, value, BPF_ANY);
 	} else {
@@ -190,6 +202,54 @@ static void map_command(char **word, int words)
 	}
 	if (error)
 		return fail(word[0], errno);
+	puts("ok");
+}
+
+static void dump(char **word)
+{
+	static unsigned char value[LINE];
+	struct bpf_map *map = bpf_object__find_map_by_name(object, word[1]);
+	__u32 i;
+
+	if (!map)
+		return fail(word[1], ENOENT);
+	printf("ok ");
+	for (i = 0; i < bpf_map__max_entries(map); i++)
+		if (!bpf_map_lookup_elem(bpf_map__fd(map), &i, value))
+			hex(value, stored_size(map));
+	puts("");
+}
+
+static void clear(void)
+{
+	static unsigned char zero[LINE], key[LINE];
+	struct bpf_map *map;
+	__u32 i;
+
+	bpf_object__for_each_map(map, object) {
+		int fd = bpf_map__fd(map), type = bpf_map__type(map);
+
+		if (type == BPF_MAP_TYPE_RINGBUF) {
+			continue;
+		} else if (bpf_map__map_flags(map) & BPF_F_MMAPABLE) {
+			size_t size = (bpf_map__value_size(map) + 7ul) / 8 * 8 *
+				      bpf_map__max_entries(map);
+			void *at = mmap(NULL, size, PROT_READ | PROT_WRITE,
+					MAP_SHARED, fd, 0);
+
+			if (at == MAP_FAILED)
+				return fail("mmap", errno);
+			memset(at, 0, size);
+			munmap(at, size);
+		} else if (type == BPF_MAP_TYPE_PERCPU_ARRAY) {
+			for (i = 0; i < bpf_map__max_entries(map); i++)
+				bpf_map_update_elem(fd, &i, zero, BPF_ANY);
+		} else {
+			while (!bpf_map_get_next_key(fd, NULL, key))
+				if (bpf_map_delete_elem(fd, key))
+					return fail("clear", errno);
+		}
+	}
 	puts("ok");
 }
 
@@ -239,6 +299,10 @@ int main(void)
 			programs();
 		else if (!strcmp(word[0], "run") && words == 4)
 			run(word);
+		else if (!strcmp(word[0], "clear"))
+			clear();
+		else if (!strcmp(word[0], "dump") && words == 2)
+			dump(word);
 		else if (!strcmp(word[0], "events") && words == 2)
 			events(word);
 		else if ((!strcmp(word[0], "set") || !strcmp(word[0], "get") ||
