@@ -72,9 +72,18 @@ export class StepError extends Error {
   }
 }
 
-/** A host that cannot be worked with: unreachable, unknown host key, no sudo, a tool missing. Never "gone". */
+/**
+ * A host that cannot be worked with: unreachable, unknown host key, no sudo, a tool missing. Never "gone".
+ * `unreachable` says that no session came about at all, as with a host that is no more.
+ */
 export class HostError extends Error {
   override readonly name = "HostError";
+  constructor(
+    message: string,
+    readonly unreachable = false,
+  ) {
+    super(message);
+  }
 }
 
 /** How to reach a host: what a resource's `host` input holds. Only `name` is identity. */

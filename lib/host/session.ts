@@ -126,7 +126,7 @@ export class Session implements HostSession {
       });
     } catch (error) {
       if (error instanceof DialError || error instanceof HostError)
-        throw new HostError(`host "${this.name}": ${error.message}`);
+        throw new HostError(`host "${this.name}": ${error.message}`, true);
       throw error;
     }
   }

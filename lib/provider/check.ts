@@ -8,7 +8,10 @@ import { isSecret } from "./zod-shape";
 
 /** One input that is not as it must be. */
 export interface CheckFailure {
-  /** Such as `peer.addresses[1]`. */
+  /**
+   * Such as `peer.addresses[1]`. Empty for a property that is secret, and named in the reason then: the engine
+   * shows the value of a property that it is told of.
+   */
   readonly property: string;
   readonly reason: string;
 }
@@ -44,13 +47,20 @@ export function checkInputs(kind: AnyKind, news: Properties): Checked {
   const findings = [...shared.findings, ...own.findings];
   if (own.findings.length === 0 && !hasUnknown(spec)) findings.push(...(kind.check?.(own.values) ?? []));
 
-  const scrubber = Scrubber.of(news);
-  const failures = findings.map(({ path, message }) => ({
-    property: formatPath(path),
-    reason: scrubber.scrub(message),
-  }));
   const secrets = [...news.secrets, ...declaredSecrets(kind, own.values)];
+  const failures = failuresOf(findings, { values: news.values, secrets });
   return { inputs: { values: { ...own.values, ...shared.values }, secrets }, failures };
+}
+
+/** Findings as the engine shows them, without a secret in any of them. */
+export function failuresOf(findings: readonly Finding[], inputs: Properties): CheckFailure[] {
+  const scrubber = Scrubber.of(inputs);
+  return findings.map(({ path, message }) => {
+    const property = formatPath(path);
+    const reason = scrubber.scrub(message);
+    const secret = path.length === 1 && inputs.secrets.some((mark) => mark[0] === path[0]);
+    return secret ? { property: "", reason: `${property}: ${reason}` } : { property, reason };
+  });
 }
 
 /**

@@ -1,10 +1,8 @@
 import { z } from "zod";
 import type { Credentials, HostAddress } from "../host/operation";
-import { formatPath } from "./paths";
 import { UNKNOWN, hasUnknown, type Properties } from "./properties";
-import { Scrubber } from "./secrets";
 import { isSecret } from "./zod-shape";
-import type { CheckFailure } from "./check";
+import { failuresOf, type CheckFailure } from "./check";
 
 const pem = z
   .string()
@@ -54,7 +52,7 @@ export type Configuration = z.output<typeof configurationSchema>;
 export interface ReadConfiguration {
   readonly configuration: Configuration;
   readonly failures: readonly CheckFailure[];
-  /** The configuration with its secrets marked, for {@link Scrubber}. */
+  /** The configuration with its secrets marked. */
   readonly properties: Properties;
 }
 
@@ -79,19 +77,14 @@ export function readConfiguration({ values, secrets }: Properties): ReadConfigur
   const properties = { values: known, secrets: [...secrets, ...declared.map((key) => [key])] };
   const parsed = configurationSchema.safeParse(known);
   if (parsed.success) return { configuration: parsed.data, failures: [], properties };
-  const scrubber = Scrubber.of(properties);
-  const failures = parsed.error.issues.flatMap((issue) => {
-    const path = issue.path.map((s) => (typeof s === "number" ? s : String(s)));
-    if (issue.code !== "unrecognized_keys") {
-      return [{ property: formatPath(path), reason: scrubber.scrub(issue.message) }];
-    }
-    const options = Object.keys(shape).join(", ");
-    return issue.keys.map((key) => ({
-      property: formatPath([...path, key]),
-      reason: `the netloom provider has no such option; it has ${options}`,
-    }));
+  const options = Object.keys(shape).join(", ");
+  const findings = parsed.error.issues.flatMap((issue) => {
+    const path = issue.path.map((segment) => (typeof segment === "number" ? segment : String(segment)));
+    if (issue.code !== "unrecognized_keys") return [{ path, message: issue.message }];
+    const message = `the netloom provider has no such option; it has ${options}`;
+    return issue.keys.map((key) => ({ path: [...path, key], message }));
   });
-  return { configuration: {}, failures, properties };
+  return { configuration: {}, failures: failuresOf(findings, properties), properties };
 }
 
 /** The credentials for a host. */

@@ -61,10 +61,15 @@ export async function removeObject(
   session: HostSession,
   target: Target,
   options: { spec: AnySpec; deleteAdopted: boolean; timeoutSeconds?: number; heldBy?: string },
-): Promise<{ readonly removal: Removal; readonly machineId: string }> {
+): Promise<{
+  readonly removal: Removal;
+  readonly machineId: string;
+  readonly leftInside: readonly string[];
+}> {
   const { kind } = target;
   let removal = "left" as Removal;
   let aim: AnySpec | undefined;
+  let leftInside: readonly string[] = [];
   let specs: readonly [AnySpec, ...AnySpec[]] = [options.spec];
   const worked = await runWork(session, {
     target,
@@ -83,8 +88,10 @@ export async function removeObject(
       aim = current === undefined ? undefined : afterDelete(kind, record, options.deleteAdopted);
       removal = current === undefined ? "gone" : aim === undefined ? "removed" : "restored";
       const steps = current === undefined ? [] : kind.plan(current, aim, context(target));
-      const inside = aim === undefined ? recordsInside(kind, record, ledger.list()) : [];
-      return { steps, done: [record, ...inside].map(({ key }) => ({ op: "forget", key })) };
+      const inside = recordsInside(kind, record, ledger.list());
+      const gone = aim === undefined ? inside : [];
+      if (aim !== undefined) leftInside = inside.map(({ key }) => key.slice(key.indexOf(" ") + 1));
+      return { steps, done: [record, ...gone].map(({ key }) => ({ op: "forget", key })) };
     },
   });
   if (removal === "restored" && aim !== undefined) verify(target, aim, worked.observe([aim, ...specs]));
@@ -93,7 +100,7 @@ export async function removeObject(
       `${describe(kind, options.spec, target.host)} is still there after it was removed`,
     );
   }
-  return { removal, machineId: worked.machineId };
+  return { removal, machineId: worked.machineId, leftInside };
 }
 
 /** Looks at an object without changing or locking anything. */
@@ -133,7 +140,7 @@ function refuseWhatIsNotOurs({ kind, host, urn }: Target, wanted: Wanted, { curr
   }
 }
 
-/** The records of what was inside a namespace, and went with it. */
+/** The records of what is inside a namespace, and goes with it. */
 function recordsInside(kind: AnyKind, record: LedgerRecord, all: readonly LedgerRecord[]): LedgerRecord[] {
   const claims = kind.claims?.(record.specs[0] ?? {}) ?? [];
   const gone = new Set<unknown>(claims.flatMap((held) => (held.claim === "netns" ? [held.netns] : [])));

@@ -49,12 +49,12 @@ const NOTHING: Properties = { values: {}, secrets: [] };
 /** The life of a resource of any kind, in plain values: what the plugin's gRPC methods are made of. */
 export class Provider {
   #read: ReadConfiguration = readConfiguration(NOTHING);
-  readonly #sessions: Sessions;
+  #sessions: Sessions;
   /** Which resource this process last gave an object to, by id. */
   readonly #holders = new Map<string, string>();
 
   constructor(
-    openSession: OpenSession,
+    private readonly openSession: OpenSession,
     private readonly tell: Tell = () => undefined,
     private readonly findKind: (token: string) => AnyKind | undefined = kindOf,
   ) {
@@ -64,7 +64,7 @@ export class Provider {
   configure(properties: Properties): void {
     this.#read = readConfiguration(properties);
     const [failure] = this.#read.failures;
-    if (failure) throw new UserError(`the netloom provider's ${failure.property}: ${failure.reason}`);
+    if (failure) throw new UserError(`the netloom provider: ${failure.property} ${failure.reason}`);
   }
 
   check(urn: string, news: Properties): Checked {
@@ -119,21 +119,20 @@ export class Provider {
     const target = targetOf(kind, urn, id, host.name);
     await this.#explained(urn, host.name, [olds.inputs, olds.state], async () => {
       try {
-        const { removal, machineId } = await removeObject(this.#session(host), target, {
+        const { removal, machineId, leftInside } = await removeObject(this.#session(host), target, {
           spec: Object.keys(spec).length > 0 ? spec : locate(kind, id),
           deleteAdopted: common.deleteAdopted === true,
           timeoutSeconds,
           heldBy: this.#holders.get(heldKey(target)),
         });
         this.#noticeRebuilt(urn, host.name, olds.state, machineId);
-        if (removal !== "left") return;
-        this.tell(
-          "warning",
-          `${id} was left on ${host.name}: its ledger does not say that this stack made it`,
-          urn,
-        );
+        const warn = (message: string) =>
+          this.tell("warning", `${id} was left on ${host.name}${message}`, urn);
+        if (removal === "left") warn(": its ledger does not say that this stack made it");
+        if (leftInside.length > 0)
+          warn(` as it was found, with what this stack made in it: ${leftInside.join(", ")}`);
       } catch (error) {
-        if (!(error instanceof HostError)) throw error;
+        if (!(error instanceof HostError) || !error.unreachable) throw error;
         if (this.#read.configuration.deleteUnreachable !== true) throw unreachable(error, id, host.name);
         this.tell(
           "warning",
@@ -151,6 +150,14 @@ export class Provider {
 
   async close(): Promise<void> {
     await this.#sessions.close();
+  }
+
+  /** Begins anew for another engine: one that is cancelled or ends does not speak for the next. */
+  async renew(): Promise<void> {
+    const old = this.#sessions;
+    this.#sessions = new Sessions(this.openSession);
+    this.#holders.clear();
+    await old.close();
   }
 
   async #apply(
@@ -207,8 +214,10 @@ export class Provider {
     work: (explain: (error: unknown) => string) => Promise<T>,
   ): Promise<T> {
     const scrubber = Scrubber.of(...properties, this.#read.properties);
-    const explain = (error: unknown) =>
-      `${parseUrn(urn).name} on ${host}: ${scrubber.scrub(messageOf(error))}`;
+    const explain = (error: unknown) => {
+      const message = scrubber.scrub(messageOf(error));
+      return `${parseUrn(urn).name}${mentions(message, host) ? "" : ` on ${host}`}: ${message}`;
+    };
     try {
       return await work(explain);
     } catch (error) {
@@ -292,6 +301,11 @@ function locate(kind: AnyKind, id: string): AnySpec {
 
 function pick(state: AnySpec, properties: readonly string[]): AnySpec {
   return Object.fromEntries(properties.filter((p) => state[p] !== undefined).map((p) => [p, state[p]]));
+}
+
+/** Whether a text names a host already. */
+function mentions(text: string, host: string): boolean {
+  return text.split(/[^\w.-]+/).some((word) => word.replace(/\.$/, "") === host);
 }
 
 function unreachable(error: HostError, id: string, host: string): UserError {

@@ -47,7 +47,7 @@ export interface Surroundings {
 export function serviceOf(provider: Provider, surroundings: Surroundings): UntypedServiceImplementation {
   return {
     ...lifecycle(provider),
-    ...about(surroundings),
+    ...about(provider, surroundings),
     ...configuration(provider),
     invoke: unimplemented("functions"),
     call: unimplemented("methods"),
@@ -149,7 +149,7 @@ function configuration(provider: Provider) {
   };
 }
 
-function about(surroundings: Surroundings) {
+function about(provider: Provider, surroundings: Surroundings) {
   return {
     handshake: method((_: proto.ProviderHandshakeRequest) => {
       const response = new proto.ProviderHandshakeResponse();
@@ -158,8 +158,9 @@ function about(surroundings: Surroundings) {
       response.setAcceptOutputs(true);
       return response;
     }),
-    attach: method((request: PluginAttach) => {
+    attach: method(async (request: PluginAttach) => {
       surroundings.attach(request.getAddress());
+      await provider.renew();
       return new Empty();
     }),
     getPluginInfo: method(() => {

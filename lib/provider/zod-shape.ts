@@ -1,21 +1,17 @@
 import type { z } from "zod";
 
-interface Wrapped extends z.ZodType {
-  readonly def: {
-    readonly type: z.ZodType["def"]["type"];
-    readonly innerType?: Wrapped;
-    readonly in?: Wrapped;
-  };
+/** As much of a schema's definition as says what it wraps. */
+interface Definition {
+  readonly type: string;
+  readonly innerType?: z.ZodType;
+  readonly in?: z.ZodType;
 }
 
 /** A schema and the ones it wraps: `optional`, `default`, the input of a transformation. */
-function layers(schema: z.ZodType | undefined): Wrapped[] {
-  const found: Wrapped[] = [];
-  for (let layer = schema; layer !== undefined;) {
-    found.push(layer);
-    layer = layer.def.innerType ?? layer.def.in;
-  }
-  return found;
+function layers(schema: z.ZodType | undefined): z.ZodType[] {
+  if (schema === undefined) return [];
+  const { innerType, in: source } = schema.def as Definition;
+  return [schema, ...layers(innerType ?? source)];
 }
 
 /** Whether a schema says that its value is secret by nature: `.meta({ secret: true })`. */

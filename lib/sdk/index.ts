@@ -10,3 +10,5 @@ export {
   type KindOutputs,
   type SpecArgs,
 } from "./resource";
+export * as kernel from "./kernel";
+export * as net from "./net";

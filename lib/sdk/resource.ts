@@ -68,7 +68,7 @@ export type KindArgs<Schema extends z.ZodObject> = CommonArgs & SpecArgs<Schema>
 
 /** What a kind's resource has: its inputs in canonical form, and what is known of the host. */
 export type KindOutputs<Schema extends z.ZodObject> = {
-  readonly [Property in keyof z.output<Schema>]: pulumi.Output<z.output<Schema>[Property]>;
+  readonly [Property in keyof z.output<Schema>]-?: pulumi.Output<z.output<Schema>[Property]>;
 };
 
 /** A resource of any kind, by its type token. */

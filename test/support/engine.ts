@@ -173,7 +173,11 @@ class Seen {
 
   event(event: EngineEvent): void {
     const metadata = (event.resourcePreEvent ?? event.resOutputsEvent)?.metadata;
-    if (metadata !== undefined && metadata.type.startsWith("netloom:") && metadata.op !== "same") {
+    if (
+      metadata !== undefined &&
+      metadata.type.startsWith("netloom:") &&
+      !["same", "refresh", "read"].includes(String(metadata.op))
+    ) {
       const detail = Object.entries(metadata.detailedDiff ?? {}).map(([path, { diffKind }]) => [
         path,
         diffKind,

@@ -32,7 +32,7 @@ export class MemoryHost implements HostSession {
 
   async run(operation: Operation): Promise<Outcome> {
     this.seen.push(`${operation.decide ? "change" : "read"} ${operation.label}`);
-    if (this.unreachable !== undefined) throw new HostError(this.unreachable);
+    if (this.unreachable !== undefined) throw new HostError(this.unreachable, true);
     const ledger = { get: (key: string) => this.ledger.get(key), list: () => [...this.ledger.values()] };
     const {
       steps,

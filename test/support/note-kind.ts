@@ -63,9 +63,11 @@ export function noteKind(folder: string): AnyKind {
       const content = JSON.stringify(wanted);
       if (current !== undefined && JSON.stringify(sorted(current)) === JSON.stringify(sorted(wanted)))
         return [];
-      return [
-        { tool: "write", path: pathOf(desired.name), file: { content, mode: "0600", owner: "root:root" } },
-      ];
+      const file = { content, mode: "0600", owner: "root:root" };
+      const write = { tool: "write", path: pathOf(desired.name), file } as const;
+      // For a note that is only half made: the step after the first is one that fails on every host.
+      if (desired.text !== "half") return [write];
+      return [write, { tool: "sysctl", values: { "net/nlt_no_such_key": "1" } }];
     },
     explain: (error) => (error.includes("ENOSPC") ? "the disk is full: make room" : undefined),
   }) as AnyKind;

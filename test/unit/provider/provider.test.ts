@@ -1,3 +1,4 @@
+import { HostError } from "../../../lib/host/operation";
 import { PartialResource, Provider, type Kept } from "../../../lib/provider/provider";
 import { UNKNOWN, type Properties } from "../../../lib/provider/properties";
 import type { SessionOptions } from "../../../lib/provider/sessions";
@@ -92,7 +93,7 @@ describe("a resource that is made", () => {
     put({ name: "a", colour: "red" });
     const error = await failing(create({ text: "x" }));
     expect(error.message).toBe(
-      "site/a on edge: note a already exists on edge and this stack did not make it. Set adopt: true to take it over, or choose another name.",
+      "site/a: note a already exists on edge and this stack did not make it. Set adopt: true to take it over, or choose another name.",
     );
     expect(error).not.toBeInstanceOf(PartialResource);
     expect(there()).toEqual({ name: "a", colour: "red" });
@@ -188,9 +189,7 @@ describe("a failure", () => {
   test("to reach the host is never a resource that is gone", async () => {
     const kept = await create({});
     host.unreachable = "cannot reach edge";
-    expect((await failing(provider.read(urn, kept.id, kept))).message).toBe(
-      "site/a on edge: cannot reach edge",
-    );
+    expect((await failing(provider.read(urn, kept.id, kept))).message).toBe("site/a: cannot reach edge");
   });
 });
 
@@ -402,12 +401,17 @@ describe("a cancel", () => {
     expect((await failing(create({ name: "b" }))).message).toContain("cancelled before anything was done");
   });
 
-  test("never makes a delete forget", async () => {
+  test("never makes a delete forget, nor does a host that answers and cannot be worked with", async () => {
     const kept = await create({});
     provider.configure({ values: { deleteUnreachable: true }, secrets: [] });
+    host.run = () => Promise.reject(new HostError('host "edge": another run holds the lock'));
+    expect((await failing(provider.delete(urn, kept.id, kept))).message).toBe(
+      'site/a: host "edge": another run holds the lock',
+    );
     provider.cancel();
-    host.unreachable = "nothing was done: the run was cancelled";
-    await failing(provider.delete(urn, kept.id, kept));
+    expect((await failing(provider.delete(urn, kept.id, kept))).message).toContain(
+      "cancelled before anything was done",
+    );
     expect(host.ledger.size).toBe(1);
   });
 });

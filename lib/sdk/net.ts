@@ -1,0 +1,17 @@
+import { link } from "../kinds/link";
+import { namespace } from "../kinds/namespace";
+import { routes } from "../kinds/routes";
+import { rules } from "../kinds/rules";
+import { resourceOf } from "./resource";
+
+/** A network interface of any kind, with its addresses. */
+export class Link extends resourceOf(link) {}
+
+/** A network namespace. */
+export class Namespace extends resourceOf(namespace) {}
+
+/** A named set of routes in one namespace. */
+export class Routes extends resourceOf(routes) {}
+
+/** A named set of policy routing rules in one namespace. */
+export class Rules extends resourceOf(rules) {}
