@@ -21,6 +21,9 @@ import {
 /** The machine that is meant when none is named. */
 const defaultMachine = "edge";
 
+/** How this command was called, for the examples it gives. */
+const called = process.env.npm_lifecycle_event === "lab" ? "npm run lab --" : "netloom lab";
+
 /** `netloom lab`: local virtual machines to try things on. */
 export function labCommand(): Command {
   return new Command("lab")
@@ -29,13 +32,13 @@ export function labCommand(): Command {
       "after",
       `
 Examples:
-  netloom lab up                                    one machine, named edge
-  netloom lab ssh edge                              a shell on it
-  netloom lab ssh edge -- ip -br address            one command
-  netloom lab up left right --link left:1=right:1   two machines, eth1 to eth1
-  netloom lab up old --release 11                   Debian 11 (kernel 5.10)
-  netloom lab status                                what is up
-  netloom lab down                                  all of it away
+  ${called} up                                    one machine, named edge
+  ${called} ssh edge                              a shell on it
+  ${called} ssh edge -- ip -br address            one command
+  ${called} up left right --link left:1=right:1   two machines, eth1 to eth1
+  ${called} up old --release 11                   Debian 11 (kernel 5.10)
+  ${called} status                                what is up
+  ${called} down                                  all of it away
 
 Every machine has a management interface (eth0, not to be touched) and four data interfaces (eth1 to eth4).
 Users: root, admin (passwordless sudo), guest (no sudo). Nothing outside this computer can be reached from them.`,
@@ -104,7 +107,7 @@ function up(): Command {
       for (const link of links) console.log(`linked ${linkText(link)}`);
       const named = lab === defaultLab ? "" : `--lab ${lab} `;
       console.log(
-        `ready in ${((Date.now() - began) / 1000).toFixed(1)} s: netloom lab ssh ${named}${brought.hosts[0]?.name}`,
+        `ready in ${((Date.now() - began) / 1000).toFixed(1)} s: ${called} ssh ${named}${brought.hosts[0]?.name}`,
       );
     });
 }
@@ -137,7 +140,7 @@ function status(): Command {
     .action((options: { json?: true }) => {
       const labs = labsUp();
       if (options.json) console.log(JSON.stringify(labs.map(forMachines), null, 2));
-      else if (labs.length === 0) console.log("no machine is up: netloom lab up");
+      else if (labs.length === 0) console.log("no machine is up");
       else for (const lab of labs) printStatus(lab);
     });
 }

@@ -18,7 +18,7 @@ import {
 import { claim, foldersIn, sweepOrphans } from "./owners";
 import { checkedName, labFolder, machineFolder, runFolder } from "./paths";
 import { step, type Progress } from "./progress";
-import { defaultRelease, type Release } from "./recipe";
+import { defaultRelease, digest, type Release } from "./recipe";
 import { savedStateOf } from "./snapshot";
 import { sshOptions, sshRun, type SshResult } from "./ssh";
 
@@ -82,7 +82,7 @@ export class Lab {
     const folders = new Map(names.map((name) => [name, machineFolder(lab, name)] as const));
     checkLinks(options.links ?? [], names);
     await sweepOrphans();
-    return withLock(join(runFolder(), `${lab}.lock`), async () => {
+    return withLock(lockFile(lab), async () => {
       if (options.ephemeral) claim(labFolder(lab));
       else mkdirSync(labFolder(lab), { recursive: true, mode: 0o700 });
       const hosts = await bringUp(lab, folders, options);
@@ -103,7 +103,7 @@ export class Lab {
   /** One of the machines. */
   host(name: string): LabHost {
     const host = this.hosts.find((one) => one.name === name);
-    if (!host) throw new LabError(`no machine ${name} is up in lab ${this.name}: netloom lab up ${name}`);
+    if (!host) throw notUp(this.name, name);
     return host;
   }
 
@@ -162,7 +162,7 @@ export class Lab {
 
   /** Ends machines, all by default, and forgets what was on their disks. */
   async down(names?: readonly string[]): Promise<void> {
-    await withLock(join(runFolder(), `${this.name}.lock`), async () => {
+    await withLock(lockFile(this.name), async () => {
       const folder = labFolder(this.name);
       const chosen = names ?? foldersIn(folder).map((one) => basename(one));
       await Promise.all(chosen.map((name) => this.end(name)));
@@ -183,7 +183,7 @@ export class Lab {
 
   private record(name: string): MachineRecord {
     const record = runningMachine(machineFolder(this.name, name));
-    if (!record) throw new LabError(`no machine ${name} is up in lab ${this.name}: netloom lab up ${name}`);
+    if (!record) throw notUp(this.name, name);
     return record;
   }
 }
@@ -215,6 +215,9 @@ export function labsUp(): LabStatus[] {
 /** The image folders that machines run on. */
 export const imagesInUse = (): Set<string> =>
   new Set(labsUp().flatMap(({ lab }) => recordsOf(lab).map((record) => record.imageFolder)));
+
+/** Some labs share a lock: they then wait for one another, and no file is left for every lab there ever was. */
+const lockFile = (lab: string): string => join(runFolder(), `.lock-${digest(lab).slice(0, 1)}`);
 
 async function bringUp(
   lab: string,
@@ -254,6 +257,13 @@ async function startAll(
   if (!failed) return outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
   await Promise.all(machines.map(([, folder]) => stopMachine(folder)));
   throw failed.reason;
+}
+
+function notUp(lab: string, name: string): LabError {
+  const others = recordsOf(lab).map((record) => record.name);
+  return new LabError(
+    `no machine ${name} is up in lab ${lab} (${others.length > 0 ? others.join(", ") : "none is"})`,
+  );
 }
 
 const recordsOf = (lab: string): MachineRecord[] =>

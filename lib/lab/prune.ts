@@ -14,7 +14,7 @@ export function pruneImages(options: { readonly all: boolean }): string[] {
     const name = basename(folder);
     // What is being built is named with a dot.
     if (used.has(folder) || name.startsWith(".") || (current.has(name) && !options.all)) return false;
-    rmSync(folder, { recursive: true, force: true });
+    for (const path of [folder, `${folder}.lock`]) rmSync(path, { recursive: true, force: true });
     return true;
   });
 }

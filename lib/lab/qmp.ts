@@ -51,6 +51,7 @@ export class Qmp {
   /** Runs one command. */
   async execute(command: string, args: Record<string, unknown> = {}): Promise<unknown> {
     const id = this.next++;
+    if (this.socket.destroyed) throw new LabError("the machine's monitor hung up");
     const reply = new Promise<unknown>((resolve, reject) => this.waiting.set(id, { resolve, reject }));
     this.socket.write(`${JSON.stringify({ execute: command, arguments: args, id })}\n`);
     return reply;
