@@ -1,12 +1,10 @@
 import type { Finding } from "../kind";
 import { familyOf, isMulticast } from "../schemas";
+import { IPV6_MIN_MTU } from "./end";
 import { carriesFrames, families, familyOfKind, propertiesOf } from "./families";
 import type { SpecificProperty } from "./family";
 import { outerIpv6 } from "./outer";
 import type { EndSpec, LinkSpec } from "./schema";
-
-/** Smallest MTU that IPv6 works on: RFC 8200 section 5. */
-const IPV6_MIN_MTU = 1280;
 
 /** Devices that the drivers make by themselves in every namespace. */
 const MADE_BY_DRIVERS = ["gre0", "gretap0", "erspan0", "tunl0", "sit0", "ip6tnl0", "ip6gre0"];

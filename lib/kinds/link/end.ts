@@ -2,6 +2,9 @@ import { canonicalSysctlValue, familyOf, networkOf } from "../schemas";
 import type { Step } from "../step";
 import type { EndSpec } from "./schema";
 
+/** Smallest MTU that IPv6 works on, and that the kernel has it for: RFC 8200 section 5. */
+export const IPV6_MIN_MTU = 1280;
+
 /** One interface: a link, or an end of a veth pair. */
 export interface Place {
   readonly netns?: string | undefined;
@@ -77,7 +80,7 @@ export function finishEnd(place: Place, wanted: EndSpec, owner?: string): { step
 
 /**
  * The changes of an interface that stays. `typeLines` are the words after `type KIND` that its kind needs, line
- * by line.
+ * by line; `apart` keeps them from the words that are not its kind's.
  *
  * The kernel takes IPv6 addresses away when a link goes down, and IPv4 addresses with the first one of their
  * subnet (unless promote_secondaries is set): those that are to stay are put back.
@@ -85,9 +88,11 @@ export function finishEnd(place: Place, wanted: EndSpec, owner?: string): { step
 export function changeEnd(
   place: Place,
   current: EndSpec,
-  wanted: EndSpec,
+  desired: EndSpec,
   typeLines: readonly (readonly string[])[] = [],
+  apart = false,
 ): { steps: Step[]; late: Step[] } {
+  const wanted = lacksRoomForIpv6(current, desired) ? { ...desired, mtu: IPV6_MIN_MTU } : desired;
   const goesDown = wanted.up === false && current.up !== false;
   const addresses = changeAddresses(place, current.addresses ?? [], wanted.addresses, goesDown);
   const { early, late } = settings(
@@ -99,7 +104,7 @@ export function changeEnd(
   return {
     steps: [
       ...addresses.remove,
-      ...changeLink(place, current, wanted, typeLines),
+      ...changeLink(place, current, wanted, typeLines, apart),
       ...early,
       ...addresses.add,
     ],
@@ -107,11 +112,20 @@ export function changeEnd(
   };
 }
 
+/** Whether an interface is too small for the IPv6 that is wanted of it, and nothing is said about its MTU. */
+export function lacksRoomForIpv6({ mtu }: EndSpec, desired: EndSpec): boolean {
+  const ipv6 =
+    desired.addresses?.some((address) => familyOf(address) === 6) === true ||
+    Object.keys(desired.sysctls ?? {}).some((name) => name.startsWith("ipv6/"));
+  return ipv6 && desired.mtu === undefined && mtu !== undefined && mtu < IPV6_MIN_MTU;
+}
+
 function changeLink(
   place: Place,
   current: EndSpec,
   wanted: EndSpec,
   typeLines: readonly (readonly string[])[],
+  apart: boolean,
 ): Step[] {
   const has = (property: "mtu" | "mac" | "master" | "txQueueLength" | "up") =>
     wanted[property] !== undefined && wanted[property] !== current[property];
@@ -125,9 +139,9 @@ function changeLink(
     ...(has("up") ? [wanted.up === true ? "up" : "down"] : []),
   ];
   const set = (more: readonly string[]) => ip(place, "link", "set", "dev", place.name, ...more);
-  const [last = [], ...before] = [...typeLines].reverse();
-  const all = [...words, ...last];
-  return [...before.reverse().map(set), ...(all.length === 0 ? [] : [set(all)])];
+  const before = apart ? typeLines : typeLines.slice(0, -1);
+  const last = [...words, ...(apart ? [] : (typeLines.at(-1) ?? []))];
+  return [...before, ...(last.length === 0 ? [] : [last])].map(set);
 }
 
 function changeAddresses(
@@ -141,7 +155,15 @@ function changeAddresses(
   const subnets = new Set(gone.map(networkOf));
   const lost = (address: string) => (familyOf(address) === 6 ? goesDown : subnets.has(networkOf(address)));
   return {
-    remove: gone.map((address) => ip(place, "address", "del", address, "dev", place.name)),
+    // One that went with another of its subnet is put back to be removed: which it is depends on a setting.
+    remove: gone.flatMap((address, index) => {
+      const maybeGone =
+        familyOf(address) === 4 && gone.slice(0, index).some((a) => networkOf(a) === networkOf(address));
+      return [
+        ...(maybeGone ? [ip(place, "address", "replace", address, "dev", place.name)] : []),
+        ip(place, "address", "del", address, "dev", place.name),
+      ];
+    }),
     add: wanted.flatMap((address) => {
       if (!current.includes(address)) return [addAddress(place, address)];
       return lost(address) ? [ip(place, "address", "replace", address, "dev", place.name)] : [];

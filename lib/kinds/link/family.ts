@@ -35,6 +35,8 @@ export interface Family {
   parse(data: InfoData, link: IpLink, wanted: PartialLink): PartialLink;
   /** Bytes that it adds to a packet of the link's MTU; undefined for what encapsulates nothing. */
   overhead?(spec: LinkSpec): number;
+  /** The driver refuses an MTU among its own changes (`Cannot change mtu`): it gets a line of its own. */
+  readonly mtuApart?: true;
   /** Whether the order of some words matters so much that they need lines of their own. */
   lines?(words: readonly string[], merged: LinkSpec): readonly (readonly string[])[];
 }

@@ -1,6 +1,6 @@
 import { canonicalCidr, canonicalSysctlValue } from "../schemas";
 import type { Facts, Query } from "../step";
-import { settingKey, type Place } from "./end";
+import { lacksRoomForIpv6, settingKey, type Place } from "./end";
 import { carriesFrames, familyOfKind, kindOfInfo } from "./families";
 import { linksQuery, type IpAddress, type IpLink } from "./iproute";
 import type { EndSpec, LinkKind, LinkSpec, PartialLink, PeerSpec } from "./schema";
@@ -127,11 +127,13 @@ function observePeer(
     }),
   };
   if (wanted === undefined) return whole;
-  const spoken = Object.entries(whole).filter(
-    ([property]) =>
-      ["netns", "name", "up"].includes(property) || wanted[property as keyof PeerSpec] !== undefined,
-  );
-  return Object.fromEntries(spoken) as PeerSpec;
+  // An MTU that must be raised is told although nobody spoke of it: the plan has to know.
+  const small = lacksRoomForIpv6(whole, wanted);
+  const spoken = (property: string) =>
+    ["netns", "name", "up"].includes(property) ||
+    wanted[property as keyof PeerSpec] !== undefined ||
+    (property === "mtu" && small);
+  return Object.fromEntries(Object.entries(whole).filter(([property]) => spoken(property))) as PeerSpec;
 }
 
 /**

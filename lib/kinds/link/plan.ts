@@ -93,7 +93,7 @@ function addPair(spec: LinkSpec, peer: PeerSpec): Step {
 
 function change(current: LinkSpec, desired: LinkSpec, lines: readonly (readonly string[])[]): Step[] {
   const typed = lines.map((words) => ["type", desired.kind, ...words]);
-  const own = changeEnd(placeOf(desired), current, desired, typed);
+  const own = changeEnd(placeOf(desired), current, desired, typed, familyOfKind(desired.kind).mtuApart);
   if (desired.kind !== "veth" || desired.peer === undefined || current.peer === undefined) {
     return [...own.steps, ...own.late];
   }

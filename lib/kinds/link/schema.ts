@@ -49,6 +49,10 @@ const sysctlsDoc =
   "net/<family>/neigh/<link> (`ipv4/neigh/gc_stale_time`). A setting that is taken out keeps its value on a link " +
   "that we made.";
 
+const mtuDoc =
+  "MTU in bytes, 68 to 65535. IPv6 needs 1280: a link that is smaller gets them when it has IPv6 addresses and no " +
+  "MTU is given.";
+
 const addressesDoc =
   "Addresses with prefix length, in any order. All static ones of global scope: others are removed. What the " +
   "kernel adds by itself (fe80::/10, SLAAC) is left alone unless it is listed. Not looked at when absent.";
@@ -58,7 +62,7 @@ const peer = z.strictObject(
   {
     netns: s.netnsName.optional().describe("Namespace of the other end; the host's initial one when absent."),
     name: s.interfaceName.describe("Name of the other end, 1 to 15 bytes."),
-    mtu: s.mtu.optional().describe("MTU of the other end in bytes, 68 to 65535."),
+    mtu: s.mtu.optional().describe(mtuDoc),
     up: z.boolean().default(true).describe("Whether the other end is up."),
     addresses: s.set(s.cidr).optional().describe(addressesDoc),
     mac: s.mac.optional().describe("Link-layer address of the other end."),
@@ -91,7 +95,7 @@ export const linkSchema = z.strictObject({
     .describe(
       "`ip link`'s type; `physical` is a link that is there already, which is configured and never made.",
     ),
-  mtu: s.mtu.optional().describe("MTU in bytes, 68 to 65535; at least 1280 with IPv6 addresses."),
+  mtu: s.mtu.optional().describe(mtuDoc),
   up: z.boolean().default(true).describe("Whether the link is up."),
   addresses: s.set(s.cidr).optional().describe(addressesDoc),
   mac: s.mac.optional().describe("Link-layer address; kinds that carry Ethernet frames only."),

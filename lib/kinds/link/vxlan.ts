@@ -53,6 +53,7 @@ const outerFamily = ({ local: a = "any", remote: b = "any" }: LinkSpec) => famil
 /** `vxlan`. */
 export const vxlan: Family = {
   kinds: ["vxlan"],
+  mtuApart: true,
   options: [
     outer.externalOption,
     vni,
