@@ -28,7 +28,16 @@ export function formatProperty(path: PropertyPath): string {
 export function formatFinding(finding: TreeFinding): string {
   const where = finding.construct === "" ? "app" : finding.construct;
   const property = formatProperty(finding.path);
-  return `[${where}] ${property === "" ? "" : `${property}: `}${finding.message}`;
+  return onOneLine(`[${where}] ${property === "" ? "" : `${property}: `}${finding.message}`);
+}
+
+/** What a program was given may be in a message: a line end or a terminal's escape in it stays text. */
+function onOneLine(text: string): string {
+  // eslint-disable-next-line no-control-regex -- they are what is escaped
+  return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, (character) => {
+    const code = character.charCodeAt(0).toString(16).padStart(4, "0");
+    return character === "\n" ? "\\n" : `\\u${code}`;
+  });
 }
 
 /**
@@ -45,6 +54,8 @@ export class ValidationError extends Error {
     const count = lines.length === 1 ? "1 thing is" : `${lines.length} things are`;
     super(`${count} wrong with this program; nothing was changed.\n${lines.map((l) => `  ${l}`).join("\n")}`);
     this.findings = findings;
+    // Pulumi's mark of an error that the user can read: it prints the message and no stack.
+    Object.defineProperty(this, "__pulumiRunError", { value: true, enumerable: false });
     this.stack = `${this.name}: ${this.message}`;
   }
 }

@@ -21,7 +21,7 @@ export {
   type LifecycleProps,
 } from "./kernel-object";
 export { hash8, hash32, interfaceName, MAX_INTERFACE_NAME } from "./names";
-export { definePlace, placeOf, type HostRef, type IPlace, type Place } from "./place";
+export { definePlace, enclosing, placeOf, type HostRef, type IPlace, type Place } from "./place";
 export type { Deployed } from "./register";
 export { Testing, type PlannedResource } from "./testing";
 export { checkProps } from "./spec";

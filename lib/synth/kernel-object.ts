@@ -58,6 +58,11 @@ export interface KernelObjectProps extends LifecycleProps {
    * @default - the same
    */
   readonly origin?: (path: PropertyPath) => PropertyPath;
+  /**
+   * The construct whose props the spec was made from, for messages.
+   * @default - this one
+   */
+  readonly onBehalfOf?: IConstruct;
 }
 
 /** The lifecycle props alone, out of a construct's. */

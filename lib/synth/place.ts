@@ -57,6 +57,14 @@ export function placeOf(construct: IConstruct): Place | undefined {
   return undefined;
 }
 
+/** The host or namespace that a construct is in, as the construct that it is. */
+export function enclosing(construct: IConstruct): IPlace | undefined {
+  const scopes = [...construct.node.scopes].reverse();
+  return scopes.find(
+    (scope): scope is IPlace => definedPlace(scope) !== undefined && "enableForwarding" in scope,
+  );
+}
+
 /** How messages name a place: `edge`, or `site1 on edge`. */
 export function describePlace(host: string, netns: string | undefined): string {
   return netns === undefined ? `the initial namespace of ${host}` : `namespace ${netns} of ${host}`;

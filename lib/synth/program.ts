@@ -54,8 +54,8 @@ export function leafFinding(leaf: Leaf, path: PropertyPath, message: string): Tr
 
 /** A finding about a property of a leaf's intent, under the name it has in the construct's props. */
 export function intentFinding(leaf: Leaf, path: PropertyPath, message: string): TreeFinding {
-  const origin = leaf.construct.kernelObject.origin ?? ((p: PropertyPath) => p);
-  return { construct: leaf.path, path: origin(path), message };
+  const { origin = (p: PropertyPath) => p, onBehalfOf = leaf.construct } = leaf.construct.kernelObject;
+  return { construct: onBehalfOf.node.path, path: origin(path), message };
 }
 
 /** The path of a property beside the one that a claim names: the `mtu` beside a `name`. */
@@ -72,7 +72,9 @@ export class Claims {
 
   constructor(leaves: readonly Leaf[]) {
     for (const leaf of leaves) this.#add(leaf);
-    for (const leaf of leaves) if (leaf.spec === undefined) this.#partlyKnown.add(leaf.place.host.name);
+    for (const { spec, kind, place } of leaves) {
+      if (spec === undefined && kind.claims !== undefined) this.#partlyKnown.add(place.host.name);
+    }
   }
 
   /** Every claim of a sort, in the order of the tree. */
@@ -96,7 +98,7 @@ export class Claims {
 
   /**
    * Whether all the links of a namespace are in this program and known: the program makes the namespace itself,
-   * and every leaf of the host says what it takes up.
+   * and every leaf of the host that takes up anything is known.
    */
   isWhole(host: string, netns: string | undefined): boolean {
     if (netns === undefined) return false;

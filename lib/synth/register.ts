@@ -68,7 +68,7 @@ function options(
     protect,
     retainOnDelete,
     customTimeouts: timeouts,
-  }) as pulumi.CustomResourceOptions;
+  });
 }
 
 /** Only what reaches the host: credentials are the provider's. */

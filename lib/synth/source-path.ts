@@ -1,3 +1,4 @@
+import { formatCidr, parseCidr } from "./cidr";
 import type { PropertyPath } from "./finding";
 import { isDeferred } from "./intent";
 
@@ -27,9 +28,18 @@ export function sourcePath(spec: unknown, intent: unknown, path: PropertyPath): 
 /** Whether everything that was written is in the canonical member. */
 function says(written: unknown, canonical: unknown): boolean {
   if (written === undefined || isDeferred(written)) return true;
-  if (typeof written !== "object" || written === null) return written === canonical;
+  if (typeof written !== "object" || written === null)
+    return written === canonical || isAlike(written, canonical);
   if (typeof canonical !== "object" || canonical === null) return false;
   return Object.keys(written).every((key) => says(at(written, key), at(canonical, key)));
+}
+
+/** Two spellings of one address or network; `default` is the network of everything. */
+function isAlike(written: unknown, canonical: unknown): boolean {
+  if (typeof written !== "string" || typeof canonical !== "string") return false;
+  if (written === "default") return canonical.endsWith("/0");
+  const [a, b] = [parseCidr(written), parseCidr(canonical)];
+  return a !== undefined && b !== undefined && formatCidr(a) === formatCidr(b);
 }
 
 function at(value: unknown, segment: string | number): unknown {

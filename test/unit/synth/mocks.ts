@@ -3,7 +3,7 @@ import { MockMonitor } from "@pulumi/pulumi/runtime/mocks";
 import * as settings from "@pulumi/pulumi/runtime/settings";
 
 // Not in the SDK's types.
-const { waitForRPCs } = settings as unknown as { waitForRPCs(): Promise<void> };
+const { waitForRPCs } = settings as unknown as { waitForRPCs: () => Promise<void> };
 
 /** One resource as Pulumi was told of it. */
 export interface Registered {
@@ -48,6 +48,7 @@ export async function registered(
   const requests: Request[] = [];
   const inputs = new Map<string, Record<string, unknown>>();
   // The mocks keep parents and dependencies to themselves, so they are read off the message itself.
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- it is called with the monitor below
   const real = MockMonitor.prototype.registerResource;
   const spy = jest.spyOn(MockMonitor.prototype, "registerResource").mockImplementation(function (
     this: MockMonitor,
@@ -61,7 +62,7 @@ export async function registered(
     await pulumi.runtime.setMocks(
       {
         newResource: ({ type, name, inputs: given }) => {
-          inputs.set(`${type} ${name}`, given);
+          inputs.set(`${type} ${name}`, given as Record<string, unknown>);
           return { id: `id:${name}`, state: given };
         },
         call: () => ({}),
@@ -74,8 +75,17 @@ export async function registered(
       config,
       Object.keys(config).filter((key) => /key/i.test(key)),
     );
-    const result: unknown = await pulumi.runtime.runInPulumiStack(() => Promise.resolve(program()));
+    const failures: unknown[] = [];
+    const result: unknown = await pulumi.runtime.runInPulumiStack(async () => {
+      try {
+        return await program();
+      } catch (error) {
+        failures.push(error);
+        return undefined;
+      }
+    });
     await waitForRPCs();
+    if (failures.length > 0) throw failures[0];
     const resources = requests.map((request) => ({
       type: request.getType(),
       name: request.getName(),

@@ -126,7 +126,7 @@ describe("deploying an app", () => {
     let message = "";
     const { resources } = await registered(() => {
       const app = program();
-      wireIn(app.node.findChild("edge") as Construct, "bad", { name: "; reboot" });
+      wireIn(app.node.findChild("edge"), "bad", { name: "; reboot" });
       try {
         app.deploy();
       } catch (error) {

@@ -1,0 +1,26 @@
+export { Bridge, type BridgeProps } from "./bridge";
+export type { InNamespaceProps, LinkSysctls } from "./common";
+export { Files, type FileProps, type FilesProps } from "./files";
+export {
+  Firewall,
+  type FilterChain,
+  type FilterRule,
+  type FirewallProps,
+  type MasqueradeRule,
+  type MssClamp,
+  type OneOrMany,
+  type PacketMatch,
+  type PortForward,
+  type RuleRemarks,
+} from "./firewall";
+export { GreSiteToSite, type GreSite, type GreSitePair, type GreSiteToSiteProps } from "./gre-site-to-site";
+export { GreTunnel, type GreTunnelProps } from "./gre-tunnel";
+export { Host, type HostProps } from "./host";
+export { Link, type LinkProps } from "./link";
+export { LinkHandle, type ILink } from "./link-handle";
+export { Namespace, type NamespaceProps } from "./namespace";
+export { PolicyRules, type PolicyRule, type PolicyRulesProps } from "./policy-rules";
+export { Router, type RouterProps } from "./router";
+export { StaticRoutes, type NextHop, type StaticRoute, type StaticRoutesProps } from "./static-routes";
+export { Sysctls, type SysctlsProps } from "./sysctls";
+export { VethPair, type VethEnd, type VethPairProps } from "./veth-pair";
