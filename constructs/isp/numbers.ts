@@ -46,14 +46,15 @@ export function ownNumber({ id, number }: Numbered, capacity: number): number {
 }
 
 /** The next number that is free, upwards and round; near constant time, also when nearly all are taken. */
-class FreeNumbers {
+export class FreeNumbers {
   readonly #next: Int32Array;
 
   constructor(
     readonly capacity: number,
     taken: Iterable<number>,
   ) {
-    this.#next = Int32Array.from({ length: capacity + 2 }, (_, index) => index);
+    this.#next = new Int32Array(capacity + 2);
+    for (let index = 0; index < this.#next.length; index += 1) this.#next[index] = index;
     for (const number of taken) this.take(number);
   }
 
@@ -98,7 +99,7 @@ function settle(subscribers: readonly Numbered[], capacity: number) {
     if (owner.has(number)) contested.push(subscriber);
     else owner.set(number, subscriber.id);
   }
-  return { owner, contested, free: new FreeNumbers(capacity, owner.keys()) };
+  return { owner, contested, free: () => new FreeNumbers(capacity, owner.keys()) };
 }
 
 function tooMany(wanted: number, limits: readonly NumberLimit[]): SubscriberFinding[] {
@@ -129,11 +130,13 @@ export function numberSubscribers(
       message: `number ${number} is beyond ${narrowest?.what}, which has room for the numbers 1 to ${capacity}`,
     });
   }
-  const { owner, contested, free } = settle(subscribers, capacity);
+  const { owner, contested, free: freeNumbers } = settle(subscribers, capacity);
+  // Contests are rare; the free numbers are looked up only for them.
+  const free = contested.length === 0 ? undefined : freeNumbers();
   for (const subscriber of contested) {
     const number = ownNumber(subscriber, capacity);
-    const other = free.after(number);
-    if (other !== undefined) free.take(other);
+    const other = free?.after(number);
+    if (other !== undefined) free?.take(other);
     findings.push({
       path: `subscriber ${quoted(subscriber.id)}`,
       message: `its number would be ${number}, which is ${quoted(owner.get(number))}'s; write down "number" for it${other === undefined ? "" : `: ${other} is free`}`,
@@ -153,7 +156,8 @@ export function assignNumbers(
   limits: readonly NumberLimit[] = [],
 ): Map<string, number> {
   const capacity = numberCapacity(limits);
-  const { owner, contested, free } = settle(subscribers, capacity);
+  const { owner, contested, free: freeNumbers } = settle(subscribers, capacity);
+  const free = freeNumbers();
   const numbers = new Map([...owner].map(([number, id]) => [id, number]));
   for (const subscriber of contested) {
     const number = free.after(ownNumber(subscriber, capacity));

@@ -1,7 +1,8 @@
 import type { Cidr } from "../../lib/synth/cidr";
-import { contains, formatAddress, formatCidr, networkOf, parseCidr, subnetAt } from "../../lib/synth/cidr";
+import { contains, formatCidr, networkOf, parseCidr } from "../../lib/synth/cidr";
 import type { SubscriberFinding } from "./findings";
 import { quoted, SubscribersError } from "./findings";
+import { formatIpv6 } from "./ipv6";
 import type { Subscriber } from "./model";
 import type { Numbered, NumberLimit } from "./numbers";
 import { numberSubscribers } from "./numbers";
@@ -75,12 +76,24 @@ function limitOf({ text, cidr, length, slots }: Pool): NumberLimit {
   };
 }
 
-function tunnelAt({ cidr, length }: Pool, number: number): TunnelSubnet {
-  const subnet = subnetAt(cidr, length, BigInt(number - 1));
+/** The general formatting costs tens of microseconds an address, which 10,000 tunnels notice. */
+function textOf(family: 4 | 6, address: bigint): string {
+  if (family === 6) {
+    return formatIpv6(
+      Array.from({ length: 8 }, (_, i) => Number((address >> BigInt(112 - 16 * i)) & 0xffffn)),
+    );
+  }
+  const bits = Number(address);
+  return `${bits >>> 24}.${(bits >>> 16) & 255}.${(bits >>> 8) & 255}.${bits & 255}`;
+}
+
+function tunnelAt({ cidr: { family, address }, length }: Pool, number: number): TunnelSubnet {
+  const free = BigInt((family === 4 ? 32 : 128) - length);
+  const subnet = address + (BigInt(number - 1) << free);
   // In a subnet of four, the first address names the subnet; in one of two, both are hosts'.
-  const first = subnet.address + ((cidr.family === 4 ? 32 : 128) - length === 1 ? 0n : 1n);
-  const end = (address: bigint) => formatCidr({ ...subnet, address });
-  return { subnet: formatCidr(subnet), server: end(first), client: end(first + 1n) };
+  const first = subnet + (free === 1n ? 0n : 1n);
+  const end = (one: bigint) => `${textOf(family, one)}/${length}`;
+  return { subnet: end(subnet), server: end(first), client: end(first + 1n) };
 }
 
 /** The slot that a subscriber's own addresses are in: files that list the tunnel's address keep it. */
@@ -100,7 +113,7 @@ function fixedSlot(subscriber: Subscriber, pools: readonly Pool[], findings: Sub
     const slot = Number((cidr.address - pool.cidr.address) >> bits) + 1;
     const tunnel = tunnelAt(pool, slot);
     const [client = ""] = tunnel.client.split("/");
-    if (formatAddress(cidr.family, cidr.address) !== client && text !== tunnel.subnet) {
+    if (textOf(cidr.family, cidr.address) !== client && text !== tunnel.subnet) {
       findings.push({
         path,
         message: `${text} is in the tunnel pool and not a client's address; ${client} is, in ${tunnel.subnet}`,

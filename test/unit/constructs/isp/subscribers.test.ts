@@ -3,7 +3,7 @@ import { SubscribersError } from "../../../../constructs/isp/findings";
 import { renderSubscribersCsv } from "../../../../constructs/isp/subscribers-csv";
 import type { NetworkNode, SubscriberProps } from "../../../../constructs/isp/model";
 import { firstInvalidUtf8 } from "../../../../constructs/isp/utf8";
-import { findingsOf, fixture, messagesOf } from "./helpers";
+import { cpuTimeOf, findingsOf, fixture, messagesOf } from "./helpers";
 
 const network: NetworkNode[] = [
   { name: "tower", type: "Site", download: 100, upload: 50 },
@@ -510,19 +510,18 @@ describe("A hundred thousand rows", () => {
         `c${i},ap,10,5,${address(i)},2001:db8:${(i >> 8).toString(16)}:${(i & 255).toString(16)}00::/56`,
     );
     const csv = Buffer.from(`id,parent,download_max_mbps,upload_max_mbps,ipv4,ipv6\n${lines.join("\n")}\n`);
-    const started = performance.now();
-    const subscribers = Subscribers.fromCsv("big.csv", {
-      read: () => csv,
-      network: [{ name: "ap", download: 1000, upload: 1000 }],
+    const tree = [{ name: "ap", download: 1000, upload: 1000 }];
+    const time = cpuTimeOf(() => {
+      expect(Subscribers.fromCsv("big.csv", { read: () => csv, network: tree }).size).toBe(rows);
     });
-    expect(subscribers.size).toBe(rows);
-    expect(performance.now() - started).toBeLessThan(8_000);
+    expect(time).toBeLessThan(8_000);
   });
 
   it("are refused as quickly when every one of them is wrong", () => {
     const csv = `id,download_max_mbps,upload_max_mbps,ipv4\n${"a,0,1,192.0.2.1\n".repeat(rows)}`;
-    const started = performance.now();
-    expect(findingsOf(() => Subscribers.parse(csv)).length).toBeGreaterThan(rows);
-    expect(performance.now() - started).toBeLessThan(8_000);
+    const time = cpuTimeOf(() => {
+      expect(findingsOf(() => Subscribers.parse(csv)).length).toBeGreaterThan(rows);
+    });
+    expect(time).toBeLessThan(8_000);
   });
 });
