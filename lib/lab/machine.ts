@@ -21,6 +21,9 @@ import {
   type SshTarget,
 } from "./ssh";
 
+/** A boot takes half a minute on an idle computer, and many times that on one with no processor to spare. */
+export const bootPatienceMs = 600_000;
+
 const recordFile = "machine.json";
 
 /** What is known of a machine that is up, kept in its folder. */
@@ -121,7 +124,7 @@ export async function restartMachine(machine: MachineRecord, how: "reboot" | "re
   if (how === "reboot") await sshRun(machine, ["systemctl", "reboot"]);
   else await Qmp.with(join(machine.folder, machineFiles.qmp), (qmp) => qmp.execute("system_reset"));
   await closeSharedConnection(machine);
-  const deadline = Date.now() + 300_000;
+  const deadline = Date.now() + bootPatienceMs;
   for (;;) {
     await awaitSsh(machine.port, deadline - Date.now(), () => machineProcess(machine.folder) !== undefined);
     const now = await bootId(machine);

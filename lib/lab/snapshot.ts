@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { LabError } from "./errors";
 import type { Image } from "./image";
 import { withLock } from "./lock";
-import { connectTo, consoleOf, launch, recordOf } from "./machine";
+import { bootPatienceMs, connectTo, consoleOf, launch, recordOf } from "./machine";
 import { claim, removeLab } from "./owners";
 import { labFolder, machineFolder } from "./paths";
 import { ended, machineProcess } from "./processes";
@@ -72,7 +72,7 @@ async function save(image: Image, target: string, lab: string): Promise<void> {
     await runProgram("qemu-img", ["create", "-q", "-f", "qcow2", "-F", "raw", "-b", image.base, disk]);
     const port = await launch({ title: `netloom-${lab}`, folder, image, disk, macs: macsOf("", "") });
     const machine = recordOf("lab", folder, image, port);
-    await connectTo(machine, 300_000);
+    await connectTo(machine, bootPatienceMs);
     await mustSucceed(machine, ["systemctl", "is-system-running", "--wait"]);
     await mustSucceed(machine, ["sh", "-ec", warmUp]);
     await closeSharedConnection(machine);
@@ -99,7 +99,7 @@ async function powerOffSaved(folder: string): Promise<void> {
 }
 
 async function mustSucceed(machine: Parameters<typeof sshRun>[0], argv: string[]): Promise<void> {
-  const result = await sshRun(machine, argv, { timeoutMs: 300_000 });
+  const result = await sshRun(machine, argv, { timeoutMs: bootPatienceMs });
   if (result.exitCode !== 0)
     throw new LabError(`${argv.join(" ")}: ${(result.stderr || result.stdout).trim()}`);
 }
