@@ -71,9 +71,9 @@ export type JournalWrite =
   { readonly how: "append" | "rewrite"; readonly lines: readonly string[] } | { readonly how: "drop" };
 
 function apply(records: Map<string, LedgerRecord>, entry: LedgerEntry): void {
-  // Deleting first keeps the order in which the objects were last made.
-  records.delete(entry.op === "set" ? entry.record.key : entry.key);
+  // A record keeps its place when it changes: the order is that in which the objects were made.
   if (entry.op === "set") records.set(entry.record.key, entry.record);
+  else records.delete(entry.key);
 }
 
 function parseEntry(line: string): LedgerEntry | undefined {

@@ -8,6 +8,8 @@ export interface LedgerRecord {
   readonly urn: string;
   /** `created`: it was not there before. `adopted`: it was, and is somebody else's still. */
   readonly how: "created" | "adopted";
+  /** The kernel's boot_id when it was last made or changed: what is older than the host's last start is lost. */
+  readonly boot?: string;
   /** What was there before the first change: what a delete puts back. */
   readonly before?: Readonly<Record<string, unknown>>;
   /** What it should be now, first; then what interrupted runs wanted and may have left. */

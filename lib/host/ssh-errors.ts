@@ -95,7 +95,7 @@ async function hostKeyMessage(
   const key = await offered();
   const asked = /host key is known for (\S+)/.exec(stderr)?.[1];
   if (!key) {
-    const who = asked ?? (target.jump ? `the jump host ${target.jump.host}` : at);
+    const who = target.jump ? `the jump host ${asked ?? target.jump.host}` : (asked ?? at);
     return (
       `the host key of ${who} ${changed && !target.jump ? "is not the one expected" : "is not known"}: ` +
       "compare its fingerprint and add it to known_hosts"

@@ -79,7 +79,7 @@ test("a jump host's unknown key is told apart from the host's", async () => {
   const stderr =
     "No ED25519 host key is known for bastion and you have requested strict checking.\nHost key verification failed.";
   const { message } = await explainSsh(via, { exitCode: 255 }, stderr, () => Promise.resolve(undefined));
-  expect(message).toContain("the host key of bastion is not known");
+  expect(message).toContain("the host key of the jump host bastion is not known");
 });
 
 test("a missing ssh is named with its package", async () => {
