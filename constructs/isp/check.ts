@@ -127,22 +127,26 @@ function checkOne(
   };
 }
 
-/** Reports what two subscribers cannot both have. */
-class Taken {
-  readonly #owner = new Map<string, { readonly id: string; readonly at: string }>();
+/** Reports what two subscribers cannot both have: one of these for each sort of thing. */
+class Taken<Key> {
+  readonly #owner = new Map<Key, { readonly id: string; readonly where: Where; readonly field: string }>();
 
-  constructor(private readonly findings: SubscriberFinding[]) {}
+  constructor(
+    private readonly findings: SubscriberFinding[],
+    private readonly what: (key: Key) => string,
+  ) {}
 
   /** False when it was somebody's already. */
-  claim(key: string, id: string, what: string, at: Omit<SubscriberFinding, "message">): boolean {
+  claim(key: Key, id: string, where: Where, field: string): boolean {
     const other = this.#owner.get(key);
-    const place = at.row === undefined ? (at.path ?? "") : `row ${at.row}`;
     if (other === undefined) {
-      this.#owner.set(key, { id, at: place });
+      this.#owner.set(key, { id, where, field });
       return true;
     }
     const of = other.id === id ? "given twice" : `subscriber ${quoted(other.id)}'s`;
-    this.findings.push({ ...at, message: `${what} is ${of} already (${other.at})` });
+    const { row, path = "" } = other.where(other.field);
+    const there = row === undefined ? path : `row ${row}`;
+    this.findings.push({ ...where(field), message: `${this.what(key)} is ${of} already (${there})` });
     return false;
   }
 }
@@ -152,31 +156,27 @@ function checkShared(
   subscribers: readonly Subscriber[],
   findings: SubscriberFinding[],
 ): void {
-  const taken = new Taken(findings);
+  const ids = new Taken<string>(findings, (id) => `the id ${quoted(id)}`);
+  const numbers = new Taken<number>(findings, (number) => `number ${number}`);
+  const devices = new Taken<string>(findings, (device) => `device ${quoted(device)}`);
+  const addresses = new Taken<string>(findings, (address) => address);
+  const tunnels = new Taken<string>(findings, (tunnel) => `a tunnel to ${tunnel}`);
   subscribers.forEach((subscriber, index) => {
     const { where, deviceWhere } = candidates[index] as SubscriberCandidate;
     const { id, client, number } = subscriber;
-    const isNew = taken.claim(`id ${id}`, id, `the id ${quoted(id)}`, where("id"));
-    if (number !== undefined) taken.claim(`number ${number}`, id, `number ${number}`, where("number"));
+    const isNew = ids.claim(id, id, where, "id");
+    if (number !== undefined) numbers.claim(number, id, where, "number");
     subscriber.devices.forEach((device, at) => {
       const on = deviceWhere?.[at] ?? where;
       // A subscriber that is there twice has its device there twice: one finding is enough.
-      if (isNew || device.id !== id)
-        taken.claim(`device ${device.id}`, id, `device ${quoted(device.id)}`, on("device.id"));
-      for (const family of [4, 6] as const) {
-        for (const address of device[`ipv${family}`]) {
-          taken.claim(`address ${address}`, id, address, on(`device.ipv${family}`));
-        }
-      }
+      if (isNew || device.id !== id) devices.claim(device.id, id, on, "device.id");
+      for (const address of device.ipv4) addresses.claim(address, id, on, "device.ipv4");
+      for (const address of device.ipv6) addresses.claim(address, id, on, "device.ipv6");
     });
     if (client?.address !== undefined) {
       const key = client.key === undefined ? "without a key" : `with key ${client.key}`;
-      taken.claim(
-        `client ${client.address} ${key}`,
-        id,
-        `a tunnel to ${client.address} ${key}`,
-        where(client.key === undefined ? "client.address" : "client.key"),
-      );
+      const field = client.key === undefined ? "client.address" : "client.key";
+      tunnels.claim(`${client.address} ${key}`, id, where, field);
     }
   });
 }

@@ -17,11 +17,6 @@ export interface CsvTable {
   readonly rows: readonly CsvRow[];
 }
 
-interface Parsed {
-  readonly record: string[];
-  readonly info: { readonly lines: number };
-}
-
 /**
  * Reads CSV (RFC 4180; comma, double quotes; blank lines and lines that begin with `#` are passed over). Fields
  * lose the white space around them. Records of any length are let through: the reader of the columns knows
@@ -29,17 +24,21 @@ interface Parsed {
  * @throws SubscribersError for text that is no CSV, or has no header.
  */
 export function parseCsv(text: string, source: string): CsvTable {
-  let records: Parsed[];
+  const records: CsvRow[] = [];
   try {
-    records = parse(text, {
+    parse(text, {
       bom: true,
       comment: "#",
       comment_no_infix: true,
-      info: true,
+      // The library's own list of records has no lines in it.
+      on_record: (fields, { lines }) => {
+        records.push({ row: lines, fields });
+        return null;
+      },
       relax_column_count: true,
       skip_empty_lines: true,
       trim: true,
-    }) as unknown as Parsed[];
+    });
   } catch (error) {
     const { message = String(error), lines } = error as { message?: string; lines?: number };
     throw new SubscribersError([{ source, row: lines, message: `not CSV: ${message}` }], source);
@@ -52,9 +51,9 @@ export function parseCsv(text: string, source: string): CsvTable {
     );
   }
   return {
-    header: first.record,
-    headerRow: first.info.lines,
-    rows: rest.map(({ record, info }) => ({ row: info.lines, fields: record })),
+    header: first.fields,
+    headerRow: first.row,
+    rows: rest,
   };
 }
 

@@ -129,7 +129,9 @@ class Cells {
 
 /** The object without the properties that are undefined. */
 function present<T extends object>(value: { readonly [K in keyof T]: T[K] | undefined }): T {
-  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as T;
+  const result: Record<string, unknown> = {};
+  for (const [name, item] of Object.entries(value)) if (item !== undefined) result[name] = item;
+  return result as T;
 }
 
 function readClient(cells: Cells): ClientEndpoint | undefined {
