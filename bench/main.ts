@@ -4,7 +4,10 @@ import { controlPlane } from "./control-plane/main";
 
 /** Every benchmark by name: what it measures, and the run that returns whether its targets held. */
 const benchmarks: Record<string, { summary: string; run: (runs: number) => Promise<boolean> }> = {
-  "control-plane": { summary: "applying 200 links over ssh, against what else applies them", run: controlPlane },
+  "control-plane": {
+    summary: "applying 200 links over ssh, against what else applies them",
+    run: controlPlane,
+  },
 };
 
 const program = new Command("bench")
@@ -14,15 +17,19 @@ const program = new Command("bench")
   .option("--list", "list the benchmarks and stop")
   .action(async (names: string[], options: { runs: string; list?: boolean }) => {
     if (options.list) {
-      for (const [name, { summary }] of Object.entries(benchmarks)) console.log(`${name.padEnd(16)} ${summary}`);
+      for (const [name, { summary }] of Object.entries(benchmarks))
+        console.log(`${name.padEnd(16)} ${summary}`);
       return;
     }
     const runs = Number(options.runs);
-    if (!Number.isInteger(runs) || runs < 1) program.error(`--runs takes a whole number from 1, not ${options.runs}`);
+    if (!Number.isInteger(runs) || runs < 1)
+      program.error(`--runs takes a whole number from 1, not ${options.runs}`);
     const unknown = names.filter((name) => !(name in benchmarks));
-    if (unknown.length > 0) program.error(`no benchmark ${unknown.join(", ")}; there are ${Object.keys(benchmarks).join(", ")}`);
+    if (unknown.length > 0)
+      program.error(`no benchmark ${unknown.join(", ")}; there are ${Object.keys(benchmarks).join(", ")}`);
     let held = true;
-    for (const name of names.length > 0 ? names : Object.keys(benchmarks)) held = (await benchmarks[name]!.run(runs)) && held;
+    for (const name of names.length > 0 ? names : Object.keys(benchmarks))
+      held = (await benchmarks[name]!.run(runs)) && held;
     if (!held) console.log(pc.yellow("\nat least one target was missed"));
     process.exitCode = held ? 0 : 1;
   });

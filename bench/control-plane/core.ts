@@ -14,7 +14,14 @@ export async function applyCore(sshd: LoopbackSshd, specs: readonly AnySpec[]): 
     await Promise.all(
       specs.map((desired) => {
         const id = ["bench", ...link.identity(desired as Parameters<typeof link.identity>[0])].join("/");
-        const target = { kind: link, id, urn: `urn:pulumi:bench::bench::${link.token}::${id}`, host: "bench", stack: `bench/run-${process.pid}` };
+        const target = {
+          kind: link,
+          id,
+          urn: `urn:pulumi:bench::bench::${link.token}::${id}`,
+          host: "bench",
+          stack: `bench/run-${process.pid}`,
+          secrets: [],
+        };
         return applyObject(session, target, { desired, create: true });
       }),
     );

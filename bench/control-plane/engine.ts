@@ -54,8 +54,20 @@ export async function benchEngine(
   const dials = connections[0] ?? Number.NaN;
   return {
     rows: [
-      atMost(1.5, `pulumi up of ${specs.length} links`, "s", spread(ours.up), against("a do-nothing provider", noop.up)),
-      atMost(1.2, "pulumi up after one change", "s", spread(ours.change), against("pulumi up without a change", ours.nothing)),
+      atMost(
+        1.5,
+        `pulumi up of ${specs.length} links`,
+        "s",
+        spread(ours.up),
+        against("a do-nothing provider", noop.up),
+      ),
+      atMost(
+        1.2,
+        "pulumi up after one change",
+        "s",
+        spread(ours.change),
+        against("pulumi up without a change", ours.nothing),
+      ),
     ],
     figures: [
       { case: "memory of the plugin", unit: "MB", value: peak, target: "< 150", ok: peak < 150 },
@@ -87,12 +99,19 @@ async function operate(side: Side, folder: string, times: Times, afterUp: () => 
 }
 
 function ourSide(sshd: LoopbackSshd, specs: readonly AnySpec[]): Side {
-  const host = { name: "bench", address: "127.0.0.1", port: sshd.port, user: sshd.user, hostKey: sshd.hostKey };
+  const host = {
+    name: "bench",
+    address: "127.0.0.1",
+    port: sshd.port,
+    user: sshd.user,
+    hostKey: sshd.hostKey,
+  };
   return {
     name: "netloom",
     program: (mtu) => () => {
       const provider = new Provider("netloom", { privateKey: sshd.privateKey });
-      for (const args of argsOf(specs, mtu)) new Resource(link.token, String(args["name"]), { host, ...args }, { provider });
+      for (const args of argsOf(specs, mtu))
+        new Resource(link.token, String(args["name"]), { host, ...args }, { provider });
       return Promise.resolve();
     },
   };

@@ -29,7 +29,11 @@ export async function controlPlane(runs: number): Promise<boolean> {
       connections = Math.max(connections, sshd.connections() - before);
     }
     const peers: Record<string, number[]> = {};
-    for (const [name, apply] of Object.entries({ "a dial for each": dialForEach, "ansible-core": ansible, pyinfra })) {
+    for (const [name, apply] of Object.entries({
+      "a dial for each": dialForEach,
+      "ansible-core": ansible,
+      pyinfra,
+    })) {
       for (let run = 0; run < runs; run++) {
         console.log(`${name}, run ${run + 1} of ${runs}`);
         (peers[name] ??= []).push(await seconds(() => apply(job)));
@@ -39,7 +43,13 @@ export async function controlPlane(runs: number): Promise<boolean> {
     const against = (name: string, values: number[] | undefined) => ({ name, value: spread(values ?? []) });
     const rows: Row[] = [
       atMost(2.5, "provider core", "s", core, against("one ip -batch in one ssh session", floor)),
-      timesFaster(20, "provider core", "s", core, against("a fresh ssh dial for each link", peers["a dial for each"])),
+      timesFaster(
+        20,
+        "provider core",
+        "s",
+        core,
+        against("a fresh ssh dial for each link", peers["a dial for each"]),
+      ),
       timesFaster(10, "provider core", "s", core, against("ansible-core, pipelining", peers["ansible-core"])),
       timesFaster(4, "provider core", "s", core, against("pyinfra", peers["pyinfra"])),
     ];
@@ -48,7 +58,13 @@ export async function controlPlane(runs: number): Promise<boolean> {
       "control-plane",
       [...rows, ...engine.rows],
       [
-        { case: "ssh connections of the core", unit: "count", value: connections, target: "1", ok: connections === 1 },
+        {
+          case: "ssh connections of the core",
+          unit: "count",
+          value: connections,
+          target: "1",
+          ok: connections === 1,
+        },
         ...engine.figures,
       ],
     );
@@ -64,12 +80,15 @@ async function inNamespace(netns: string, count: number, apply: () => Promise<un
     const began = process.hrtime.bigint();
     await apply();
     const seconds = Number(process.hrtime.bigint() - began) / 1e9;
-    const made = JSON.parse((await execa("ip", ["-n", netns, "-j", "addr"])).stdout) as { addr_info: { family: string }[] }[];
-    const addressed = made.filter(({ addr_info }) => addr_info.some(({ family }) => family === "inet")).length;
+    const made = JSON.parse((await execa("ip", ["-n", netns, "-j", "addr"])).stdout) as {
+      addr_info: { family: string }[];
+    }[];
+    const addressed = made.filter(({ addr_info }) =>
+      addr_info.some(({ family }) => family === "inet"),
+    ).length;
     if (addressed !== count) throw new Error(`${addressed} links with an address instead of ${count}`);
     return seconds;
   } finally {
     await execa("ip", ["netns", "del", netns]);
   }
 }
-

@@ -13,22 +13,28 @@ let count = 0;
 
 const methods: Record<string, Unary<never, unknown>> = {
   getPluginInfo: (_, done) => {
-    const info = new (require("@pulumi/pulumi/proto/plugin_pb") as typeof import("@pulumi/pulumi/proto/plugin_pb")).PluginInfo();
+    const info = new (
+      require("@pulumi/pulumi/proto/plugin_pb") as typeof import("@pulumi/pulumi/proto/plugin_pb")
+    ).PluginInfo();
     info.setVersion("0.0.1");
     done(null, info);
   },
-  checkConfig: (call: grpc.ServerUnaryCall<proto.CheckRequest, proto.CheckResponse>, done) => done(null, checked(call.request)),
+  checkConfig: (call: grpc.ServerUnaryCall<proto.CheckRequest, proto.CheckResponse>, done) =>
+    done(null, checked(call.request)),
   diffConfig: (_, done) => done(null, new proto.DiffResponse()),
   configure: (_, done) => {
     const response = new proto.ConfigureResponse();
     response.setSupportspreview(true);
     done(null, response);
   },
-  check: (call: grpc.ServerUnaryCall<proto.CheckRequest, proto.CheckResponse>, done) => done(null, checked(call.request)),
+  check: (call: grpc.ServerUnaryCall<proto.CheckRequest, proto.CheckResponse>, done) =>
+    done(null, checked(call.request)),
   diff: (call: grpc.ServerUnaryCall<proto.DiffRequest, proto.DiffResponse>, done) => {
     const same = text(call.request.getOldInputs()) === text(call.request.getNews());
     const response = new proto.DiffResponse();
-    response.setChanges(same ? proto.DiffResponse.DiffChanges.DIFF_NONE : proto.DiffResponse.DiffChanges.DIFF_SOME);
+    response.setChanges(
+      same ? proto.DiffResponse.DiffChanges.DIFF_NONE : proto.DiffResponse.DiffChanges.DIFF_SOME,
+    );
     done(null, response);
   },
   create: (call: grpc.ServerUnaryCall<proto.CreateRequest, proto.CreateResponse>, done) => {
@@ -57,7 +63,10 @@ function text(struct: Struct | undefined): string {
 }
 
 const server = new grpc.Server(options);
-server.addService(ResourceProviderService as unknown as grpc.ServiceDefinition, methods as unknown as grpc.UntypedServiceImplementation);
+server.addService(
+  ResourceProviderService as unknown as grpc.ServiceDefinition,
+  methods as unknown as grpc.UntypedServiceImplementation,
+);
 server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, port) => {
   if (error) throw error;
   console.log(port);

@@ -27,7 +27,9 @@ export async function dialForEach({ sshd, netns, perLink }: Job): Promise<void> 
   const queue = [...perLink];
   const worker = async () => {
     for (let lines = queue.shift(); lines !== undefined; lines = queue.shift())
-      await execa("ssh", [...sshd.sshOptions, `${sshd.user}@127.0.0.1`, "ip", "-n", netns, "-batch", "-"], { input: lines.join("\n") + "\n" });
+      await execa("ssh", [...sshd.sshOptions, `${sshd.user}@127.0.0.1`, "ip", "-n", netns, "-batch", "-"], {
+        input: lines.join("\n") + "\n",
+      });
   };
   await Promise.all(Array.from({ length: 8 }, worker));
 }
@@ -77,7 +79,11 @@ export async function ansible({ sshd, netns, perLink }: Job): Promise<void> {
       });
     } finally {
       // ControlPersist leaves a master behind.
-      await execa("ssh", ["-F", "none", "-o", `ControlPath=${join(folder, "c")}`, "-O", "exit", "127.0.0.1"], { reject: false });
+      await execa(
+        "ssh",
+        ["-F", "none", "-o", `ControlPath=${join(folder, "c")}`, "-O", "exit", "127.0.0.1"],
+        { reject: false },
+      );
     }
   });
 }
@@ -85,7 +91,9 @@ export async function ansible({ sshd, netns, perLink }: Job): Promise<void> {
 /** pyinfra: one operation a link, over its one connection. */
 export async function pyinfra({ sshd, netns, perLink }: Job): Promise<void> {
   await inFolder(async (folder) => {
-    const knownHosts = sshd.sshOptions.find((option) => option.startsWith("UserKnownHostsFile="))!.split("=")[1]!;
+    const knownHosts = sshd.sshOptions
+      .find((option) => option.startsWith("UserKnownHostsFile="))!
+      .split("=")[1]!;
     writeFileSync(
       join(folder, "inventory.py"),
       `hosts = [("127.0.0.1", ${JSON.stringify({
@@ -106,14 +114,17 @@ export async function pyinfra({ sshd, netns, perLink }: Job): Promise<void> {
         "",
       ].join("\n"),
     );
-    await execa(python("pyinfra"), ["-y", join(folder, "inventory.py"), join(folder, "deploy.py")], { cwd: folder });
+    await execa(python("pyinfra"), ["-y", join(folder, "inventory.py"), join(folder, "deploy.py")], {
+      cwd: folder,
+    });
   });
 }
 
 /** Installs both from the Python package index into a folder of their own, once. */
 export async function installPeers(): Promise<void> {
   const folder = join(cacheFolder(), "bench-venv");
-  if (existsSync(join(folder, "bin", "pyinfra")) && existsSync(join(folder, "bin", "ansible-playbook"))) return;
+  if (existsSync(join(folder, "bin", "pyinfra")) && existsSync(join(folder, "bin", "ansible-playbook")))
+    return;
   console.log("installing ansible-core and pyinfra …");
   await execa("python3", ["-m", "venv", folder]);
   await execa(join(folder, "bin", "pip"), ["-q", "install", "ansible-core", "pyinfra"]);

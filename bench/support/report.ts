@@ -42,13 +42,25 @@ export function spread(values: readonly number[]): Spread {
 }
 
 /** Ours at most `limit` times the other side. */
-export function atMost(limit: number, name: string, unit: string, ours: Spread, other: { name: string; value: Spread }): Row {
+export function atMost(
+  limit: number,
+  name: string,
+  unit: string,
+  ours: Spread,
+  other: { name: string; value: Spread },
+): Row {
   const ratio = ours.median / other.value.median;
   return { case: name, unit, ours, against: other, ratio, target: `<= ${limit}`, ok: ratio <= limit };
 }
 
 /** Ours at least `times` times faster than the other side. */
-export function timesFaster(times: number, name: string, unit: string, ours: Spread, other: { name: string; value: Spread }): Row {
+export function timesFaster(
+  times: number,
+  name: string,
+  unit: string,
+  ours: Spread,
+  other: { name: string; value: Spread },
+): Row {
   const ratio = other.value.median / ours.median;
   return { case: name, unit, ours, against: other, ratio, target: `>= ${times}`, ok: ratio >= times };
 }
@@ -68,11 +80,25 @@ export function report(name: string, rows: readonly Row[], figures: readonly Fig
       r.target,
       r.ok ? "ok" : "MISSED",
     ]),
-    ...figures.map((f) => [`${f.case} [${f.unit}]`, number(f.value), "", "", "", f.target, f.ok ? "ok" : "MISSED"]),
+    ...figures.map((f) => [
+      `${f.case} [${f.unit}]`,
+      number(f.value),
+      "",
+      "",
+      "",
+      f.target,
+      f.ok ? "ok" : "MISSED",
+    ]),
   ];
   const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
   console.log(`\n${name} on ${machine}; median (smallest-largest)\n`);
-  for (const line of lines) console.log(line.map((cell, column) => cell.padEnd(widths[column]!)).join("  ").trimEnd());
+  for (const line of lines)
+    console.log(
+      line
+        .map((cell, column) => cell.padEnd(widths[column]!))
+        .join("  ")
+        .trimEnd(),
+    );
 
   const file = join("bench", "results", `${name}.json`);
   mkdirSync(dirname(file), { recursive: true });
@@ -92,5 +118,9 @@ function asJson({ ours, against, ...rest }: Row) {
 }
 
 function number(value: number): string {
-  return Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(2);
+  return Math.abs(value) >= 100
+    ? value.toFixed(0)
+    : Math.abs(value) >= 10
+      ? value.toFixed(1)
+      : value.toFixed(2);
 }

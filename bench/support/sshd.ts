@@ -26,7 +26,8 @@ export async function startSshd(): Promise<LoopbackSshd> {
   const folder = mkdtempSync(join(tmpdir(), "netloom-bench-sshd-"));
   const hostKeyFile = join(folder, "host");
   const privateKeyFile = join(folder, "user");
-  for (const file of [hostKeyFile, privateKeyFile]) await execa("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", file]);
+  for (const file of [hostKeyFile, privateKeyFile])
+    await execa("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", file]);
   writeFileSync(join(folder, "authorized_keys"), readFileSync(`${privateKeyFile}.pub`), { mode: 0o600 });
   const port = await freePort();
   const log = join(folder, "log");
@@ -51,9 +52,12 @@ export async function startSshd(): Promise<LoopbackSshd> {
     ].join("\n"),
   );
   mkdirSync("/run/sshd", { recursive: true });
-  const child: ChildProcess = spawn("/usr/sbin/sshd", ["-D", "-f", join(folder, "sshd_config"), "-E", log], { stdio: "ignore" });
+  const child: ChildProcess = spawn("/usr/sbin/sshd", ["-D", "-f", join(folder, "sshd_config"), "-E", log], {
+    stdio: "ignore",
+  });
   for (let tries = 0; !(await accepts(port)); tries++) {
-    if (tries > 100 || child.exitCode !== null) throw new Error(`sshd did not start: ${readFileSync(log, "utf8")}`);
+    if (tries > 100 || child.exitCode !== null)
+      throw new Error(`sshd did not start: ${readFileSync(log, "utf8")}`);
     await sleep(50);
   }
   const knownHosts = join(folder, "known_hosts");
@@ -65,8 +69,22 @@ export async function startSshd(): Promise<LoopbackSshd> {
     privateKeyFile,
     privateKey: readFileSync(privateKeyFile, "utf8"),
     hostKey,
-    sshOptions: ["-F", "none", "-i", privateKeyFile, "-o", `UserKnownHostsFile=${knownHosts}`, "-o", "BatchMode=yes", "-p", String(port)],
-    connections: () => readFileSync(log, "utf8").split("\n").filter((line) => line.includes("Accepted publickey")).length,
+    sshOptions: [
+      "-F",
+      "none",
+      "-i",
+      privateKeyFile,
+      "-o",
+      `UserKnownHostsFile=${knownHosts}`,
+      "-o",
+      "BatchMode=yes",
+      "-p",
+      String(port),
+    ],
+    connections: () =>
+      readFileSync(log, "utf8")
+        .split("\n")
+        .filter((line) => line.includes("Accepted publickey")).length,
     stop: () => {
       child.kill();
       rmSync(folder, { recursive: true, force: true });

@@ -13,13 +13,22 @@ interface Options {
 }
 
 new Command("demo")
-  .description("Runs one of Netloom's systems on virtual machines of this computer, with the real Pulumi CLI, and shows that it works.")
+  .description(
+    "Runs one of Netloom's systems on virtual machines of this computer, with the real Pulumi CLI, and shows that it works.",
+  )
   .argument("[name]", `which: ${names.join(", ")}`, names[0])
   .addOption(new Option("--keep", "leave the machines and the network up afterwards").conflicts("destroy"))
   .option("--destroy", "only remove what an earlier run with --keep left up")
   .addHelpText(
     "after",
-    ["", "Examples:", ...names.map((name) => `  npm run demo -- ${name.padEnd(10)} ${demos[name]!.summary}`), "  npm run demo -- --keep     and then: npm run lab -- ssh edge", "  npm run demo -- --destroy", ""].join("\n"),
+    [
+      "",
+      "Examples:",
+      ...names.map((name) => `  npm run demo -- ${name.padEnd(10)} ${demos[name]!.summary}`),
+      "  npm run demo -- --keep     and then: npm run lab -- ssh edge",
+      "  npm run demo -- --destroy",
+      "",
+    ].join("\n"),
   )
   .action(async (name: string, options: Options, command: Command) => {
     const demo = demos[name];

@@ -18,7 +18,14 @@ export interface LocalStack {
  * Opens a stack for the Pulumi CLI on PATH to run, with this package's provider. The program runs in this
  * process, so that no language host is needed; nothing is downloaded, and nothing leaves this machine.
  */
-export async function openLocalStack({ project, stack, folder, program, config = {}, env = {} }: LocalStack): Promise<Stack> {
+export async function openLocalStack({
+  project,
+  stack,
+  folder,
+  program,
+  config = {},
+  env = {},
+}: LocalStack): Promise<Stack> {
   const state = join(folder, "state");
   mkdirSync(state, { recursive: true });
   // JSON is YAML; the Automation API's own project settings have no room for plugins.

@@ -8,10 +8,24 @@ export type HostState = Readonly<Record<string, string>>;
  * Fields that move by themselves and mean no change: counters, lifetimes, and the numbers that the kernel gives
  * in order (interface indexes, namespace ids).
  */
-const moving = new Set(["valid_life_time", "preferred_life_time", "ifindex", "link_index", "link_netnsid", "stats", "stats64"]);
+const moving = new Set([
+  "valid_life_time",
+  "preferred_life_time",
+  "expires",
+  "ifindex",
+  "link_index",
+  "link_netnsid",
+  "stats",
+  "stats64",
+]);
 
 /** Kernel settings that count or measure rather than configure. */
 const movingSettings = /^(net\.netfilter\.nf_conntrack_count|net\.ipv4\.tcp_mem|net\.ipv4\.udp_mem)/;
+
+/** Where configuration and our own records are; `/run/netns` holds the namespaces. */
+const ours = ["/etc/*", "/var/lib/netloom*", "/run/netloom*", "/run/netns/*"]
+  .flatMap((path) => ["-o", "-path", path])
+  .slice(1);
 
 /**
  * The links, addresses, routes, rules, namespaces, nftables rules, network settings and configuration files of a
@@ -33,7 +47,20 @@ export async function hostState(run: RunCommand): Promise<HostState> {
       .filter((line) => !movingSettings.test(line))
       .sort()
       .join("\n"),
-    files: (await run(["find", "/etc", "/var/lib/netloom", "/run/netloom", "-xdev", "!", "-type", "d", "-printf", "%p %s %m %u:%g\\n"]))
+    files: (
+      await run([
+        "find",
+        "/etc",
+        "/var/lib",
+        "/run",
+        "-xdev",
+        "(",
+        ...ours,
+        ")",
+        "-printf",
+        "%p %s %m %u:%g\\n",
+      ])
+    )
       .split("\n")
       .sort()
       .join("\n"),

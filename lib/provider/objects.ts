@@ -5,7 +5,7 @@ import { compare } from "./diff";
 import { HalfMadeError, UserError } from "./errors";
 import { ledgerKey } from "./ids";
 import { afterDelete, claim, entries } from "./ownership";
-import { formatPath } from "./paths";
+import { formatPath, isWithin } from "./paths";
 import { runWork, type Sight, type Target } from "./work";
 import { parseUrn } from "./urn";
 
@@ -38,8 +38,8 @@ export async function applyObject(session: HostSession, target: Target, wanted: 
     timeoutSeconds: wanted.timeoutSeconds,
     decide: (sight) => {
       if (wanted.create) refuseWhatIsNotOurs(target, wanted, sight);
-      const { current, record } = sight;
-      const claimed = claim({ kind, key, urn, desired, previous, current, record });
+      const { current, record, boot } = sight;
+      const claimed = claim({ kind, key, urn, desired, previous, current, record, boot });
       effective = claimed.effective;
       const steps = kind.plan(current, effective, context(target));
       const done = entries(record, claimed.done);
@@ -148,12 +148,15 @@ function recordsInside(kind: AnyKind, record: LedgerRecord, all: readonly Ledger
 }
 
 /** @throws HalfMadeError naming what is not as it was asked for */
-function verify({ kind, host }: Target, wanted: AnySpec, found: AnySpec | undefined): void {
+function verify({ kind, host, secrets }: Target, wanted: AnySpec, found: AnySpec | undefined): void {
   if (found === undefined) {
     throw new HalfMadeError(`${describe(kind, wanted, host)} is not there after the steps that make it`);
   }
   const wrong = disagreements(wanted, found).flatMap((property) =>
     compare(found[property], wanted[property], [property]).map(({ path }) => {
+      if (secrets.some((mark) => isWithin(path, mark) || isWithin(mark, path))) {
+        return `${formatPath(path)}: another secret than was wanted`;
+      }
       const [want, have] = [wanted, found].map((state) => brief(path.reduce<unknown>(step, state)));
       return `${formatPath(path)}: wanted ${want}, found ${have}`;
     }),

@@ -15,6 +15,8 @@ export interface Wish {
   readonly previous?: AnySpec;
   readonly current: AnySpec | undefined;
   readonly record: LedgerRecord | undefined;
+  /** Which life of the host this is. */
+  readonly boot?: string;
 }
 
 /** What to make of an object, and what to remember of it. */
@@ -29,7 +31,7 @@ export interface Claimed {
  * Works out what is wanted in full, and the ledger's records before and after the steps. Of an object that was
  * there before us we remember what we changed as it was, no more: what others change meanwhile is theirs.
  */
-export function claim({ kind, key, urn, desired, previous, current, record }: Wish): Claimed {
+export function claim({ kind, key, urn, desired, previous, current, record, boot }: Wish): Claimed {
   const earlier = [...(record?.specs ?? []), ...(previous === undefined ? [] : [previous])];
   const how = record?.how ?? (current === undefined && kind.ownership === "object" ? "created" : "adopted");
   const known = record?.specs ?? [];
@@ -37,7 +39,7 @@ export function claim({ kind, key, urn, desired, previous, current, record }: Wi
     how === "created" ? undefined : remember(kind, record?.before ?? {}, known, desired, current ?? {});
   const effective = handBack(kind, desired, earlier, before);
   const specs = [desired, ...earlier.filter((spec) => !isDeepStrictEqual(spec, desired))];
-  const base = { key, urn, how } as const;
+  const base = { key, urn, how, ...(boot !== undefined && { boot }) } as const;
   return {
     effective,
     intent: { ...base, ...(before && { before }), specs: unique(specs) },

@@ -10,6 +10,7 @@ import { formatId, identityOf, parseId } from "./ids";
 import { applyObject, readObject, removeObject } from "./objects";
 import { UNKNOWN, type Properties } from "./properties";
 import { Scrubber } from "./secrets";
+import { Restarts } from "./restart";
 import { Sessions, type OpenSession } from "./sessions";
 import { parseUrn } from "./urn";
 import type { Target } from "./work";
@@ -50,6 +51,7 @@ const NOTHING: Properties = { values: {}, secrets: [] };
 export class Provider {
   #read: ReadConfiguration = readConfiguration(NOTHING);
   #sessions: Sessions;
+  readonly #restarts: Restarts;
   /** Which resource this process last gave an object to, by id. */
   readonly #holders = new Map<string, string>();
 
@@ -59,6 +61,7 @@ export class Provider {
     private readonly findKind: (token: string) => AnyKind | undefined = kindOf,
   ) {
     this.#sessions = new Sessions(openSession);
+    this.#restarts = new Restarts(findKind, (message, urn) => tell("warning", message, urn));
   }
 
   configure(properties: Properties): void {
@@ -95,7 +98,7 @@ export class Provider {
     const host = hostOf(olds.inputs.values) ?? hostOf(olds.state.values) ?? this.#hostOfId(id);
     const spec = known?.spec ?? locate(kind, id);
     return this.#explained(urn, host.name, [olds.inputs, olds.state], async () => {
-      const target = targetOf(kind, urn, id, host.name);
+      const target = targetOf(kind, urn, id, host.name, [olds.inputs, olds.state]);
       const { state, machineId } = await readObject(this.#session(host), target, spec, timeoutSeconds);
       this.#noticeRebuilt(urn, host.name, olds.state, machineId);
       if (state === undefined) return { id: "", state: NOTHING, inputs: NOTHING };
@@ -116,7 +119,7 @@ export class Provider {
     const values = { ...olds.state.values, ...olds.inputs.values };
     const { spec, common } = split(values);
     const host = hostOf(values) ?? this.#hostOfId(id);
-    const target = targetOf(kind, urn, id, host.name);
+    const target = targetOf(kind, urn, id, host.name, [olds.inputs, olds.state]);
     await this.#explained(urn, host.name, [olds.inputs, olds.state], async () => {
       try {
         const { removal, machineId, leftInside } = await removeObject(this.#session(host), target, {
@@ -173,37 +176,35 @@ export class Provider {
       return previewed(kind, inputs, olds);
     }
     const id = olds?.id ?? formatId(host.name, kind.identity(spec));
-    const target = targetOf(kind, urn, id, host.name);
+    const known = [inputs, ...(olds ? [olds.inputs, olds.state] : [])];
+    const target = targetOf(kind, urn, id, host.name, known);
     const previous =
       olds && split(Object.keys(olds.inputs.values).length > 0 ? olds.inputs.values : olds.state.values).spec;
-    return this.#explained(
-      urn,
-      host.name,
-      [inputs, ...(olds ? [olds.inputs, olds.state] : [])],
-      async (explain) => {
-        try {
-          const { machineId } = await applyObject(this.#session(host), target, {
-            desired: spec,
-            create: olds === undefined,
-            ...(previous && { previous }),
-            adopt: common.adopt === true,
-            timeoutSeconds: change.timeoutSeconds,
-          });
-          this.#holders.set(heldKey(target), urn);
-          if (olds) this.#noticeRebuilt(urn, host.name, olds.state, machineId);
-          return { id, inputs, state: stateOf(inputs.values, inputs.secrets, machineId) };
-        } catch (error) {
-          if (!(error instanceof HalfMadeError)) throw error;
-          this.#holders.set(heldKey(target), urn);
-          const machineId = olds?.state.values.machineId;
-          throw new PartialResource(explain(error), {
-            id,
-            inputs,
-            state: stateOf(inputs.values, inputs.secrets, machineId),
-          });
-        }
-      },
-    );
+    return this.#explained(urn, host.name, known, async (explain) => {
+      try {
+        const session = this.#session(host);
+        await this.#restarts.mended(session, target);
+        const { machineId } = await applyObject(session, target, {
+          desired: spec,
+          create: olds === undefined,
+          ...(previous && { previous }),
+          adopt: common.adopt === true,
+          timeoutSeconds: change.timeoutSeconds,
+        });
+        this.#holders.set(heldKey(target), urn);
+        if (olds) this.#noticeRebuilt(urn, host.name, olds.state, machineId);
+        return { id, inputs, state: stateOf(inputs.values, inputs.secrets, machineId) };
+      } catch (error) {
+        if (!(error instanceof HalfMadeError)) throw error;
+        this.#holders.set(heldKey(target), urn);
+        const machineId = olds?.state.values.machineId;
+        throw new PartialResource(explain(error), {
+          id,
+          inputs,
+          state: stateOf(inputs.values, inputs.secrets, machineId),
+        });
+      }
+    });
   }
 
   /** Adds to an error which resource on which host it is about, and takes secrets out of it. */
@@ -284,9 +285,16 @@ function stateOf(values: AnySpec, secrets: Properties["secrets"], machineId: unk
   return { values: { ...values, machineId, schemaVersion: SCHEMA_VERSION }, secrets };
 }
 
-function targetOf(kind: AnyKind, urn: string, id: string, host: string): Target {
+function targetOf(
+  kind: AnyKind,
+  urn: string,
+  id: string,
+  host: string,
+  known: readonly Properties[],
+): Target {
   const { project, stack } = parseUrn(urn);
-  return { kind, id, urn, host, stack: `${project}/${stack}` };
+  const secrets = known.flatMap((properties) => properties.secrets);
+  return { kind, id, urn, host, stack: `${project}/${stack}`, secrets };
 }
 
 function heldKey({ kind, id }: Target): string {

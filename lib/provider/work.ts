@@ -9,8 +9,10 @@ import {
 } from "../host/operation";
 import type { AnyKind, AnySpec } from "../kinds/kind";
 import { queryKey, type Facts, type Query } from "../kinds/step";
+import { bootOf, bootQuery } from "./boot";
 import { HalfMadeError, UserError, messageOf } from "./errors";
 import { ledgerKey } from "./ids";
+import type { Path } from "./paths";
 
 /** One object on a host, and on whose behalf it is worked on. */
 export interface Target {
@@ -21,6 +23,8 @@ export interface Target {
   readonly host: string;
   /** Project and stack. */
   readonly stack: string;
+  /** Where the secrets are in its properties: what is there in their place is a secret too. */
+  readonly secrets: readonly Path[];
 }
 
 /** What an operation sees of its object when it decides. */
@@ -28,6 +32,8 @@ export interface Sight {
   readonly current: AnySpec | undefined;
   readonly record: LedgerRecord | undefined;
   readonly ledger: Ledger;
+  /** Which life of the host this is. */
+  readonly boot?: string;
 }
 
 /** One piece of work on an object. */
@@ -54,7 +60,8 @@ export interface Worked extends Pick<Outcome, "machineId" | "steps"> {
  */
 export async function runWork(session: HostSession, work: Work): Promise<Worked> {
   const { kind } = work.target;
-  let queries = distinct(work.specs.flatMap((spec) => kind.queries(spec)));
+  const about = work.decide === undefined ? [] : [bootQuery];
+  let queries = distinct([...about, ...work.specs.flatMap((spec) => kind.queries(spec))]);
   for (let round = 0; ; round += 1) {
     const attempt = new Attempt(work, queries);
     try {
@@ -104,7 +111,7 @@ class Attempt {
     try {
       const current = kind.observe(facts, [...this.work.specs, ...(record?.specs ?? [])]) as
         AnySpec | undefined;
-      const decision = decide({ current, record, ledger });
+      const decision = decide({ current, record, ledger, boot: bootOf(facts) });
       this.#began = decision.steps.length > 0;
       return decision;
     } catch (error) {

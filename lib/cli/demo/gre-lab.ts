@@ -21,10 +21,26 @@ export const greLab: Demo = {
 
   async show(stage) {
     const trace = async (expected: readonly string[]) => {
-      const text = await stage.run("edge", "ip", "netns", "exec", "lan1", "traceroute", "-n", "-q", "1", "-w", "1", "-m", "6", "172.16.200.1");
+      const text = await stage.run(
+        "edge",
+        "ip",
+        "netns",
+        "exec",
+        "lan1",
+        "traceroute",
+        "-n",
+        "-q",
+        "1",
+        "-w",
+        "1",
+        "-m",
+        "6",
+        "172.16.200.1",
+      );
       quoted(text);
       const hops = [...text.matchAll(/^\s*\d+\s+(\d[\d.]+)/gm)].map((match) => match[1]);
-      if (hops.join() !== expected.join()) throw new DemoError(`expected the hops ${expected.join(", ")}, not ${hops.join(", ")}`);
+      if (hops.join() !== expected.join())
+        throw new DemoError(`expected the hops ${expected.join(", ")}, not ${hops.join(", ")}`);
     };
 
     heading("pulumi up without the tunnel: the WAN does not know the LANs");

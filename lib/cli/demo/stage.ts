@@ -32,7 +32,8 @@ export class Stage {
   /** `pulumi up` with some of the configuration changed, printed as the CLI prints it. */
   async up(config: ConfigMap = {}, options: { expectNoChanges?: boolean } = {}): Promise<OutputMap> {
     await this.stack.setAllConfig(config);
-    return (await this.stack.up({ onOutput: print, color: colour(), suppressProgress: true, ...options })).outputs;
+    return (await this.stack.up({ onOutput: print, color: colour(), suppressProgress: true, ...options }))
+      .outputs;
   }
 
   async destroy(): Promise<void> {
@@ -42,16 +43,21 @@ export class Stage {
 
 /** Restores the machines, applies the stack, shows the proof, and takes it all away again unless `keep` is set. */
 export async function startDemo(name: string, demo: Demo, { keep }: { keep: boolean }): Promise<void> {
-  heading(`Restoring ${demo.machines.length === 1 ? "a virtual machine" : `${demo.machines.length} virtual machines`} as remote hosts`);
+  heading(
+    `Restoring ${demo.machines.length === 1 ? "a virtual machine" : `${demo.machines.length} virtual machines`} as remote hosts`,
+  );
   const lab = await Lab.up({ names: demo.machines, links: demo.links });
-  for (const machine of lab.hosts) shown(`${machine.name} answers ssh on ${machine.address}:${machine.port}${machine.reused ? " (it was up already)" : ""}`);
+  for (const machine of lab.hosts)
+    shown(
+      `${machine.name} answers ssh on ${machine.address}:${machine.port}${machine.reused ? " (it was up already)" : ""}`,
+    );
   // A machine that has just been restored has never seen this stack: what an earlier one was told is void.
   if (lab.hosts.every((machine) => !machine.reused)) forget(name);
 
   const stack = await openStack(name, demo, lab);
   const stage = new Stage(lab, stack);
   try {
-    await stage.destroy();
+    if (lab.hosts.some((host) => host.reused)) await stage.destroy();
     const before = await states(demo, lab);
     await demo.show(stage);
     if (keep) return saidKept(name, demo);
@@ -74,7 +80,8 @@ export async function startDemo(name: string, demo: Demo, { keep }: { keep: bool
 export async function endDemo(name: string, demo: Demo): Promise<void> {
   const lab = await Lab.up({ names: demo.machines, links: demo.links });
   try {
-    if (lab.hosts.every((machine) => machine.reused)) await new Stage(lab, await openStack(name, demo, lab)).destroy();
+    if (lab.hosts.every((machine) => machine.reused))
+      await new Stage(lab, await openStack(name, demo, lab)).destroy();
   } finally {
     await lab.down();
     forget(name);

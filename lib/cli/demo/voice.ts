@@ -12,7 +12,13 @@ export function shown(text: string): void {
 
 /** What a program printed, set off from our own words. */
 export function quoted(text: string): void {
-  console.log(text.trimEnd().split("\n").map((line) => `  ${pc.dim("│")} ${line}`).join("\n"));
+  console.log(
+    text
+      .trimEnd()
+      .split("\n")
+      .map((line) => `  ${pc.dim("│")} ${line}`)
+      .join("\n"),
+  );
 }
 
 /** Something that should have held and does not: ends the demo with this text alone, without a stack trace. */
