@@ -1,4 +1,6 @@
 import type { AnyKind } from "./kind";
+import { files } from "./files";
+import { firewall } from "./firewall";
 import { link } from "./link";
 import { namespace } from "./namespace";
 import { routes } from "./routes";
@@ -6,7 +8,7 @@ import { rules } from "./rules";
 import { sysctls } from "./sysctls";
 
 /** Every kind that the provider serves. Adding one is its file, its fixtures and its line here. */
-export const kinds: readonly AnyKind[] = [link, namespace, routes, rules, sysctls];
+export const kinds: readonly AnyKind[] = [files, firewall, link, namespace, routes, rules, sysctls];
 
 /** The kind of a type token. */
 export function kindOf(token: string): AnyKind | undefined {

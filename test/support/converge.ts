@@ -25,9 +25,10 @@ type Spec<Schema extends z.ZodObject> = z.output<Schema>;
 export const seed = Number(process.env.NETLOOM_SEED ?? Math.floor(Math.random() * 0x7fff_ffff));
 
 /**
- * The law of `lib/kinds/kind.ts` on a real kernel. For random specs c and d of one identity, starting from
- * nothing: c is made; `plan(c, d)` leads to d, after which observing agrees and nothing is left to plan; the same
- * from wherever `plan(c, d)` may have been interrupted, to d and back to c; and deleting leaves nothing.
+ * The law of `lib/kinds/kind.ts` on a real kernel. For random specs c (or nothing) and d of one identity: from
+ * whatever was there before, c is reached; `plan(c, d)` leads to d, after which observing agrees and nothing is
+ * left to plan; the same from wherever `plan(c, d)` may have been interrupted, to d and back to c; and deleting
+ * leaves nothing.
  *
  * @throws Error with the seed, the two specs and the steps, when one of them does not hold
  */
@@ -42,90 +43,101 @@ export async function converges<Schema extends z.ZodObject>(options: Convergence
   const property = fc.asyncProperty(start, valid, interruptedAt, async (c, d, at) => {
     await object.between(c, d, at);
   });
-  await fc.assert(property, {
-    seed,
-    numRuns: cases,
-    endOnFailure: process.env.NETLOOM_SHRINK === undefined,
-  });
+  const parameters = { seed, numRuns: cases, endOnFailure: process.env.NETLOOM_SHRINK === undefined };
+  await fc.assert(property, parameters);
+  await object.end();
 }
 
 /** The object under test, on its host. */
 class Subject<Schema extends z.ZodObject> {
   private readonly kind: Kind<Schema>;
   private readonly context: PlanContext = { owner: "netloom:test/converge" };
+  /** What the last case was about: the object may still be as it left it. */
+  private before: Spec<Schema>[] = [];
+  /** The specs of this case and the last, and what was last found when all of their queries were asked. */
+  private known: readonly Spec<Schema>[] = [];
+  private facts: Facts | undefined;
+  private asked: ReadonlySet<string> = new Set();
 
   constructor(private readonly options: Convergence<Schema>) {
     this.kind = options.kind;
   }
 
+  /** Everything about one pair; each change of the host is one call of the runner. */
   async between(c: Spec<Schema> | undefined, d: Spec<Schema>, at: readonly number[]): Promise<void> {
-    await this.remove([d, ...(c === undefined ? [] : [c])]);
-    await this.reach(undefined, c);
-    const steps = await this.reach(c, d);
-    for (const [nth, step] of interruptedAt(steps, at).entries()) {
-      await this.remove([d, ...(c === undefined ? [] : [c])]);
-      await this.reach(undefined, c);
-      const plan = await this.plan(c, d);
-      await this.options.run(plan.slice(0, step), []);
+    const specs = c === undefined ? [d] : [c, d];
+    this.known = [...specs, ...this.before];
+    this.before = specs;
+    await this.run([]);
+    await this.reach(c);
+    const steps = await this.reach(d);
+    for (const [nth, count] of interruptedAt(steps, at).entries()) {
+      await this.reach(c);
+      const plan = this.plan(d);
+      const run = plan.slice(0, Math.min(count, plan.length));
+      await this.run(run);
       const back = nth % 2 === 1 && c !== undefined;
-      await this.reach(
-        back ? d : c,
-        back ? c : d,
-        `after ${step} of ${plan.length} steps ${JSON.stringify(plan)}`,
-      );
+      await this.reach(back ? c : d, `after ${run.length} of ${plan.length} steps ${JSON.stringify(plan)}`);
     }
-    if (this.kind.ownership === "object") await this.remove([d]);
   }
 
-  /** Plans and runs the way to a spec, and checks that it was the whole way. */
-  private async reach(
-    from: Spec<Schema> | undefined,
-    to: Spec<Schema> | undefined,
-    story = "",
-  ): Promise<readonly Step[]> {
-    if (to === undefined) return [];
-    const steps = await this.plan(from, to);
+  /** Ends with nothing on the host. */
+  async end(): Promise<void> {
+    if (this.kind.ownership === "object" && this.known.length > 0) await this.reach(undefined);
+  }
+
+  /** Plans and runs the way to a spec (to nothing when undefined), and checks that it was the whole way. */
+  private async reach(to: Spec<Schema> | undefined, story = ""): Promise<readonly Step[]> {
+    if (to === undefined && this.kind.ownership === "setting") return [];
+    const from = this.observe(to);
+    const steps = from === undefined && to === undefined ? [] : this.kind.plan(from, to, this.context);
     const told = () =>
       `seed ${seed}\nfrom ${JSON.stringify(from)}\nto   ${JSON.stringify(to)}\n${story}\nsteps ${steps
         .map((step) => JSON.stringify(step))
         .join("\n      ")}`;
-    const found = await this.observe([to], steps).catch((error: unknown) => {
+    await this.run(steps).catch((error: unknown) => {
       throw new Error(`${String(error)}\n${told()}`);
     });
+    if (to === undefined) {
+      if (this.observe(undefined) !== undefined) throw new Error(`it is still there\n${told()}`);
+      return steps;
+    }
+    const found = this.kind.observe(this.found(), [to]);
     if (found === undefined) throw new Error(`it is not there after its steps\n${told()}`);
     const wrong = disagreements(to, found).map(
       (property) =>
         `${property}: wanted ${JSON.stringify(to[property])}, found ${JSON.stringify(found[property])}`,
     );
     if (wrong.length > 0) throw new Error(`${wrong.join("; ")}\n${told()}`);
-    const rest = this.kind.plan(found, to, this.context);
-    if (rest.length > 0) throw new Error(`still to do: ${JSON.stringify(rest)}\n${told()}`);
+    for (const state of [found, this.observe(to)]) {
+      const rest = this.kind.plan(state, to, this.context);
+      if (rest.length > 0) throw new Error(`still to do: ${JSON.stringify(rest)}\n${told()}`);
+    }
     return steps;
   }
 
-  private async plan(from: Spec<Schema> | undefined, to: Spec<Schema>): Promise<readonly Step[]> {
-    const current = await this.observe([to, ...(from === undefined ? [] : [from])]);
-    return this.kind.plan(current, to, this.context);
+  private plan(to: Spec<Schema>): readonly Step[] {
+    return this.kind.plan(this.observe(to), to, this.context);
   }
 
-  private async remove(specs: readonly [Spec<Schema>, ...Spec<Schema>[]]): Promise<void> {
-    if (this.kind.ownership !== "object") return;
-    const current = await this.observe(specs);
-    if (current === undefined) return;
-    const steps = this.kind.plan(current, undefined, this.context);
-    if ((await this.observe(specs, steps)) !== undefined) {
-      throw new Error(`it is still there after ${JSON.stringify(steps)}`);
-    }
+  /** As the provider sees it: the wanted spec first, then those that earlier runs wanted. */
+  private observe(to: Spec<Schema> | undefined): Spec<Schema> | undefined {
+    const [first, ...rest] = [...(to === undefined ? [] : [to]), ...this.known.filter((spec) => spec !== to)];
+    return first === undefined ? undefined : this.kind.observe(this.found(), [first, ...rest]);
   }
 
-  private async observe(
-    specs: readonly [Spec<Schema>, ...Spec<Schema>[]],
-    steps: readonly Step[] = [],
-  ): Promise<Spec<Schema> | undefined> {
-    const queries = new Map(
-      specs.flatMap((spec) => this.kind.queries(spec)).map((one) => [queryKey(one), one]),
-    );
-    return this.kind.observe(await this.options.run(steps, [...queries.values()]), specs);
+  private found(): Facts {
+    if (this.facts === undefined) throw new Error("nothing was asked yet");
+    return this.facts;
+  }
+
+  private async run(steps: readonly Step[]): Promise<void> {
+    const queries = this.known.flatMap((spec) => this.kind.queries(spec));
+    const distinct = new Map(queries.map((query) => [queryKey(query), query]));
+    if (steps.length === 0 && [...distinct.keys()].every((key) => this.asked.has(key))) return;
+    this.asked = new Set();
+    this.facts = await this.options.run(steps, [...distinct.values()]);
+    this.asked = new Set(distinct.keys());
   }
 }
 

@@ -11,6 +11,10 @@ const MEANINGS: readonly (readonly [RegExp, string])[] = [
     "No link that is up has a subnet with the router (`via`) in it, or the address is the host's own",
   ],
   [
+    /Egress device can not be loopback/,
+    "Another route of the same table leads the router (`via`) to lo: name the link with `dev`",
+  ],
+  [
     /Cannot find device|Device for nexthop not|No such device/,
     "The link named by `dev` is not there: make it first, and let the routes depend on it",
   ],

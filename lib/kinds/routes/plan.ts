@@ -99,10 +99,15 @@ export function planRoutes(
   const routers = changed.filter(leadsToRouter);
   const links = changed.filter((route) => !leadsToRouter(route));
   const hops = routers.flatMap((route) => gateways(route).map(([, address]) => address));
-  // A route that goes would make the kernel refuse a new next hop: it must not lead to it over a router.
-  const inTheWay = obsolete.filter(
-    (route) => leadsToRouter(route) && hops.some((address) => covers(route, address)),
-  );
+  // A route makes the kernel refuse a new next hop that it leads to over a router, or takes in, or drops. One that
+  // goes must go before, one that is replaced must be replaced before.
+  const blocks = (route: ObservedRoute) =>
+    (leadsToRouter(route) || route.type !== "unicast") && hops.some((address) => covers(route, address));
+  const blocked = (route: Route) => {
+    const now = there.get(routeKey(route));
+    return now !== undefined && blocks(now);
+  };
+  const inTheWay = obsolete.filter(blocks);
   const later = obsolete.filter((route) => !inTheWay.includes(route));
 
   const remove = (routes: readonly ObservedRoute[]) =>
@@ -112,7 +117,8 @@ export function planRoutes(
     ...remove(extra),
     ...replace(links),
     ...remove(inTheWay),
-    ...replace(routers),
+    ...replace(routers.filter(blocked)),
+    ...replace(routers.filter((route) => !blocked(route))),
     ...remove(later.filter(leadsToRouter)),
     ...remove(later.filter((route) => !leadsToRouter(route))),
   ];

@@ -81,7 +81,10 @@ const route = z
       .describe("Address of the next router; an IPv6 one may carry an IPv4 route (RFC 5549)."),
     dev: interfaceName
       .optional()
-      .describe("Link to leave by. Default: the one whose subnet `via` is in; it is then not looked at."),
+      .describe(
+        "Link to leave by. Default: the one whose subnet `via` is in; it is then not looked at. Name it in a table " +
+          "other than main: the kernel asks the route's own table first for the way to `via`.",
+      ),
     nexthops: z
       .array(nexthop, { error: "must be a list of next hops" })
       .min(2, "must hold at least two next hops: one alone is `via` and `dev`")
@@ -110,7 +113,7 @@ const route = z
       .boolean()
       .optional()
       .describe("Takes `via` for a neighbour on `dev` though no subnet of it holds the address."),
-    protocol: whole(1, 255)
+    protocol: whole(0, 255)
       .optional()
       .describe(`Number of who made it (rt_protos). Default: ours, ${OUR_PROTOCOL}; leave it so.`),
   })

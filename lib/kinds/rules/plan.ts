@@ -10,7 +10,9 @@ const word = (name: string, value: string | number | undefined) =>
 
 function markWords(mark: Rule["fwmark"]): string[] {
   if (mark === undefined) return [];
-  return ["fwmark", mark.mask === FULL_MASK ? String(mark.mark) : `${mark.mark}/${mark.mask}`];
+  // A mark of 0 without a mask is no condition to the kernel (fib_nl2rule in net/core/fib_rules.c).
+  const whole = mark.mask === FULL_MASK && mark.mark !== 0;
+  return ["fwmark", whole ? String(mark.mark) : `${mark.mark}/${mark.mask}`];
 }
 
 /** A rule as ip-rule(8) takes it. */

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { defined } from "../found";
-import { ipProtocol, ports } from "../protocols";
+import { ipProtocol, portRange, ports } from "../protocols";
 import { OUR_PROTOCOL, table } from "../routes/schema";
 import { familyOf, interfaceName, netnsName, prefix, safeName, u32, whole } from "../schemas";
 
@@ -26,6 +26,16 @@ const fwmark = z
       });
     }
   });
+
+/** The kernel takes no range that ends with 65535 (fib_rule_port_range_valid in net/fib_rules.h). */
+const rulePorts = ports.superRefine((given, context) => {
+  if (portRange(given)?.to === 65535) {
+    context.addIssue({
+      code: "custom",
+      message: "ends with 65535, and the kernel takes ports up to 65534 in a rule",
+    });
+  }
+});
 
 const uidRange = z
   .strictObject({
@@ -57,8 +67,8 @@ const rule = z
     oif: interfaceName.optional().describe("Link that the sending socket is bound to."),
     fwmark: fwmark.optional().describe("The packet's firewall mark."),
     ipProtocol: ipProtocol.optional().describe("IP protocol, by name or number."),
-    sourcePort: ports.optional().describe("Source port, or a range such as 1024-2047."),
-    destinationPort: ports.optional().describe("Destination port, or a range such as 1024-2047."),
+    sourcePort: rulePorts.optional().describe("Source port, or a range such as 1024-2047."),
+    destinationPort: rulePorts.optional().describe("Destination port, or a range such as 1024-2047."),
     uidRange: uidRange.optional().describe("Users whose sockets it applies to."),
     table: table.optional().describe("Table that is looked into: a number, or main, local or default."),
     suppressPrefixLength: whole(0, 128)
@@ -72,7 +82,7 @@ const rule = z
       })
       .optional()
       .describe("Ends the packet instead of looking into a table."),
-    protocol: whole(1, 255)
+    protocol: whole(0, 255)
       .optional()
       .describe(`Number of who made it (rt_protos). Default: ours, ${OUR_PROTOCOL}; leave it so.`),
   })
