@@ -1,4 +1,4 @@
-import type { Construct } from "constructs";
+import type { Construct, IConstruct } from "constructs";
 import { z } from "zod";
 import type { HostRef, Input, IPlace, Place } from "../lib/synth";
 import { addFindings, checkProps, Composite, definePlace } from "../lib/synth";
@@ -89,11 +89,18 @@ export class Host extends Composite implements IPlace {
     addFindings(this, () => checkProps(schema, { ...host }));
   }
 
-  /** Lets the host's initial namespace forward IPv4 and IPv6; put back to what it was when the stack goes. */
-  enableForwarding(): void {
-    if (this.node.tryFindChild("forwarding") !== undefined) return;
-    new Sysctls(this, "forwarding", { values: FORWARDING });
+  /**
+   * Lets the host's initial namespace forward IPv4 and IPv6, once what is given is there; put back to what it was
+   * when the stack goes.
+   */
+  enableForwarding(...after: readonly IConstruct[]): void {
+    forwardingOf(this).node.addDependency(...after);
   }
+}
+
+/** The settings that let a place forward that the program does not make; made when first asked for. */
+export function forwardingOf(place: Construct): IConstruct {
+  return place.node.tryFindChild("forwarding") ?? new Sysctls(place, "forwarding", { values: FORWARDING });
 }
 
 /** Forwarding of both families: `Documentation/networking/ip-sysctl.rst`. */

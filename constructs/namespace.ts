@@ -1,9 +1,8 @@
-import type { Construct } from "constructs";
+import type { Construct, IConstruct } from "constructs";
 import { namespace } from "../lib/kinds/namespace";
 import type { HostRef, IPlace, LifecycleProps, Place } from "../lib/synth";
 import { addFindings, Composite, definePlace, KernelObject, placeOf, renamed } from "../lib/synth";
-import { FORWARDING } from "./host";
-import { Sysctls } from "./sysctls";
+import { FORWARDING, forwardingOf } from "./host";
 
 /** A network namespace of a host. */
 export interface NamespaceProps extends LifecycleProps {
@@ -95,9 +94,8 @@ class ExistingNamespace extends Composite implements IPlace {
     addFindings(this, () => (around === undefined ? [{ path: [], message: NO_HOST }] : []));
   }
 
-  enableForwarding(): void {
-    if (this.node.tryFindChild("forwarding") !== undefined) return;
-    new Sysctls(this, "forwarding", { values: FORWARDING });
+  enableForwarding(...after: readonly IConstruct[]): void {
+    forwardingOf(this).node.addDependency(...after);
   }
 }
 

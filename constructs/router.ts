@@ -57,7 +57,6 @@ export class Router extends Composite {
       ]);
       return;
     }
-    place.enableForwarding();
     const clamps =
       clampMss === true
         ? [{ mss: "pmtu" as const }]
@@ -65,14 +64,19 @@ export class Router extends Composite {
           ? []
           : [{ mss: "pmtu" as const, outInterface: clampMss }];
     const nat = masquerade.map((outInterface) => ({ outInterface }));
-    if (nat.length + clamps.length + portForward.length === 0 && forward === undefined) return;
-    new KernelObject(this, "policy", {
+    if (nat.length + clamps.length + portForward.length === 0 && forward === undefined) {
+      place.enableForwarding();
+      return;
+    }
+    const policy = new KernelObject(this, "policy", {
       kind: firewall,
       place: place.place,
       intent: { table, masquerade: nat, clampMss: clamps, portForward, forward },
       onBehalfOf: this,
       origin,
     });
+    // Nothing is forwarded before the policy is there.
+    place.enableForwarding(policy);
   }
 }
 

@@ -61,12 +61,12 @@ export class GreSiteToSite extends Composite {
     const within = new GreSiteRouter(this, site.name, router);
     const mine = this.tunnels.filter(({ a, b }) => a === site.name || b === site.name);
     if (mine.length === 0) return;
-    router.enableForwarding();
     for (const tunnel of mine) {
       const peer = this.#peer(tunnel, site);
       if (peer !== undefined) this.#end(within, site, peer, tunnel);
     }
-    this.#firewall(within, site, mine);
+    const firewall = this.#firewall(within, site, mine);
+    router.enableForwarding(...(firewall === undefined ? [] : [firewall]));
   }
 
   /** One end of a tunnel and the routes through it. */
@@ -95,7 +95,7 @@ export class GreSiteToSite extends Composite {
   }
 
   /** What keeps TCP segments small enough for the tunnels, and private packets off the WAN. */
-  #firewall(within: Construct, site: GreSite, mine: readonly TunnelPlan[]): void {
+  #firewall(within: Construct, site: GreSite, mine: readonly TunnelPlan[]): Firewall | undefined {
     const { clampMss = true, leakProtection = "drop" } = this.#props;
     const tunnels = mine.flatMap((tunnel) => {
       const peer = this.#peer(tunnel, site);
@@ -112,8 +112,8 @@ export class GreSiteToSite extends Composite {
     const untranslatable = leaks.map((leak) => ({ ...leak, connectionState: "invalid" as const }));
     const dropped = leakProtection === "drop" ? leaks : leakProtection === "masquerade" ? untranslatable : [];
     const masquerade = leakProtection === "masquerade" ? leaks : [];
-    if (clamps.length + dropped.length + masquerade.length === 0) return;
-    new Firewall(within, "firewall", {
+    if (clamps.length + dropped.length + masquerade.length === 0) return undefined;
+    return new Firewall(within, "firewall", {
       table: this.#name(),
       clampMss: clamps,
       masquerade,

@@ -17,18 +17,21 @@ const query = (netns: string | undefined): Query => ({
   args: ["-N", "-d", "route", "show", "table", "all"],
 });
 
-/** One claim for a route; of several next hops, one for each. */
-function claimsOf(route: Route, netns: string | undefined): Claim[] {
-  // The list is sorted, so that an index would not be the program's: the messages name the route.
-  const base = { claim: "route", ...(netns !== undefined && { netns }), path: ["routes"] } as const;
-  const { destination, table } = route;
-  const ways = route.nexthops ?? [route];
-  return ways.map(({ via, dev }) => ({
-    ...base,
+/**
+ * One claim for a route; of several next hops, one for each. An index is that of the canonical, sorted list. A next
+ * hop that is taken for a neighbour (`onLink`) needs no subnet, so it is not claimed.
+ */
+function claimsOf(route: Route, index: number, netns: string | undefined): Claim[] {
+  const { destination, table, nexthops } = route;
+  const ways = nexthops?.map((way, hop) => ({ ...way, at: ["nexthops", hop] })) ?? [{ ...route, at: [] }];
+  return ways.map(({ via, dev, onLink, at }) => ({
+    claim: "route",
+    ...(netns !== undefined && { netns }),
     destination,
-    ...(via !== undefined && { via }),
+    ...(via !== undefined && onLink !== true && { via }),
     ...(dev !== undefined && { dev }),
     table,
+    path: ["routes", index, ...at, via === undefined ? "dev" : "via"],
   }));
 }
 
@@ -62,6 +65,6 @@ export const routes = defineKind({
   },
   plan: (current, desired) =>
     planRoutes(current?.routes ?? [], desired?.routes ?? [], desired?.netns ?? current?.netns),
-  claims: ({ netns, routes: members }) => members.flatMap((route) => claimsOf(route, netns)),
+  claims: ({ netns, routes: members }) => members.flatMap((route, index) => claimsOf(route, index, netns)),
   explain: explainRoute,
 });

@@ -10,8 +10,20 @@ export interface Cidr {
 
 const BITS = { 4: 32, 6: 128 } as const;
 
+// The checks of a program read the same few addresses again and again.
+const read = new Map<string, Cidr | undefined>();
+const REMEMBERED = 10_000;
+
 /** Reads `10.0.0.1/16`, `10.0.0.1` (a host) or their IPv6 like; undefined for anything else. */
 export function parseCidr(text: string): Cidr | undefined {
+  if (read.has(text)) return read.get(text);
+  if (read.size >= REMEMBERED) read.clear();
+  const cidr = readCidr(text);
+  read.set(text, cidr);
+  return cidr;
+}
+
+function readCidr(text: string): Cidr | undefined {
   const [host = "", length, ...rest] = text.split("/");
   if (rest.length > 0) return undefined;
   const family = ipaddr.IPv4.isValidFourPartDecimal(host) ? 4 : ipaddr.IPv6.isValid(host) ? 6 : undefined;
@@ -34,7 +46,8 @@ export function networkOf(cidr: Cidr): bigint {
 /** Whether every address of `inner` is in `outer`. */
 export function contains(outer: Cidr, inner: Cidr): boolean {
   if (outer.family !== inner.family || outer.prefix > inner.prefix) return false;
-  return networkOf(outer) === networkOf({ ...inner, prefix: outer.prefix });
+  const host = BigInt(BITS[outer.family] - outer.prefix);
+  return outer.address >> host === inner.address >> host;
 }
 
 /** Whether two subnets share an address. */

@@ -31,8 +31,13 @@ export interface Place {
 /** A construct that is a place for what is made inside it: a host or a namespace. */
 export interface IPlace extends IConstruct {
   readonly place: Place;
-  /** Lets packets be forwarded here (`net.ipv4.ip_forward`, `net.ipv6.conf.all.forwarding`). */
-  enableForwarding(): void;
+  /**
+   * Lets packets be forwarded here (`net.ipv4.ip_forward`, `net.ipv6.conf.all.forwarding`).
+   *
+   * @param after what must be there before, such as the firewall that says what is forwarded. A namespace forwards
+   * from its beginning, before anything in it
+   */
+  enableForwarding(...after: readonly IConstruct[]): void;
 }
 
 // Symbol.for and not a class: two copies of this package in one program must know each other's constructs.

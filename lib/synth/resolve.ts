@@ -1,5 +1,6 @@
 import type { IConstruct } from "constructs";
 import type { z } from "zod";
+import type { Finding } from "../kinds/kind";
 import { checks } from "./checks";
 import { findingsOf } from "./composite";
 import type { TreeFinding } from "./finding";
@@ -38,21 +39,32 @@ export function resolve(app: IConstruct): Resolution {
   app.node.lock();
   const constructs = app.node.findAll();
   const findings: TreeFinding[] = [];
-  const first = readLeaves(constructs, findings);
+  const own = new Map<Leaf, readonly Finding[]>();
+  const first = readLeaves(constructs, own, findings);
   const partial = new Claims(first);
   const dependencies = dependenciesOf(first, partial);
   const { order, findings: circles } = inOrder(first, dependencies);
-  const completed = complete(order, partial, findings);
+  const completed = complete(order, partial, own, findings);
   const leaves = first.map((leaf) => completed.get(leaf)).filter((leaf) => leaf !== undefined);
   const claims = new Claims(leaves);
   const program: Program = { leaves, places: placesOf(constructs), claims };
-  findings.push(...own(constructs), ...circles, ...checks.flatMap((check) => [...check(program)]));
+  findings.push(...ofConstructs(constructs), ...circles);
+  findings.push(
+    ...besides(
+      findings,
+      checks.flatMap((check) => [...check(program)]),
+    ),
+  );
   if (findings.length > 0) throw new ValidationError(inTreeOrder(constructs, findings));
   return { resolved: resolvedLeaves(order, completed, dependencies, claims), places: program.places };
 }
 
 /** Every leaf with what its intent says by itself; its schema's findings wait for the completed spec. */
-function readLeaves(constructs: readonly IConstruct[], findings: TreeFinding[]): Leaf[] {
+function readLeaves(
+  constructs: readonly IConstruct[],
+  own: Map<Leaf, readonly Finding[]>,
+  findings: TreeFinding[],
+): Leaf[] {
   const leaves: Leaf[] = [];
   for (const construct of constructs) {
     if (!KernelObject.isKernelObject(construct)) continue;
@@ -67,24 +79,39 @@ function readLeaves(constructs: readonly IConstruct[], findings: TreeFinding[]):
     const { shape } = kind.schema as z.ZodObject;
     const inPlace = "netns" in shape && !("netns" in wanted) ? { netns: place.netns } : {};
     const base = { construct, path: construct.node.path, kind, place };
-    leaves.push(checked(base, compact({ ...inPlace, ...wanted })).leaf);
+    const result = checked(base, compact({ ...inPlace, ...wanted }));
+    own.set(result.leaf, result.findings);
+    leaves.push(result.leaf);
   }
   return leaves;
 }
 
-/** Lets each leaf complete its intent, those below first, and checks what comes out. */
-function complete(order: readonly Leaf[], claims: Claims, findings: TreeFinding[]): Map<Leaf, Leaf> {
+/** Lets each leaf complete its intent, those below first, and collects what its schema says of the outcome. */
+function complete(
+  order: readonly Leaf[],
+  claims: Claims,
+  own: ReadonlyMap<Leaf, readonly Finding[]>,
+  findings: TreeFinding[],
+): Map<Leaf, Leaf> {
   const completed = new Map<Leaf, Leaf>();
   for (const leaf of order) {
     const completion = leaf.construct.kernelObject.complete;
-    const intent =
-      completion === undefined ? leaf.intent : compact(completion(leaf.intent, view(leaf, claims)));
-    const result = checked(leaf, intent);
+    const result =
+      completion === undefined
+        ? { leaf, findings: own.get(leaf) ?? [] }
+        : checked(leaf, compact(completion(leaf.intent, view(leaf, claims))));
     completed.set(leaf, result.leaf);
-    if (completion !== undefined) claims.replace(result.leaf);
+    if (result.leaf !== leaf) claims.replace(result.leaf);
     for (const { path, message } of result.findings) findings.push(intentFinding(leaf, path, message));
   }
   return completed;
+}
+
+/** What the checks of the tree found, without what a property that is wrong by itself has been told already. */
+function besides(known: readonly TreeFinding[], found: readonly TreeFinding[]): TreeFinding[] {
+  const key = ({ construct, path }: TreeFinding) => JSON.stringify([construct, path]);
+  const told = new Set(known.map(key));
+  return found.filter((finding) => finding.path.length === 0 || !told.has(key(finding)));
 }
 
 function checked(base: Pick<Leaf, "construct" | "path" | "kind" | "place">, intent: Intent) {
@@ -113,7 +140,7 @@ function view(leaf: Leaf, claims: Claims): TreeView {
 }
 
 /** What constructs say of their own props, and the validations of the `constructs` package. */
-function own(constructs: readonly IConstruct[]): TreeFinding[] {
+function ofConstructs(constructs: readonly IConstruct[]): TreeFinding[] {
   return constructs.flatMap((construct) => {
     const at = construct.node.path;
     return [

@@ -2,7 +2,7 @@ import { isLinkLocal, parseCidr } from "../cidr";
 import type { TreeFinding } from "../finding";
 import { describePlace } from "../place";
 import type { Check } from "../program";
-import { leafFinding } from "../program";
+import { beside, leafFinding } from "../program";
 import { connectedTo, deviceRoutesTo } from "../underlay";
 
 /**
@@ -28,7 +28,7 @@ export const nextHops: Check = ({ claims }) => {
       .map((a) => `${a.claim.address} ${a.claim.interface}`);
     const have = subnets.length === 0 ? "it has no addresses" : `it has ${subnets.join(", ")}`;
     const message = `the next hop ${claim.via}${on} is in no subnet of ${where}: ${have}`;
-    findings.push(leafFinding(leaf, claim.path, message));
+    findings.push(leafFinding(leaf, beside(claim.path, "via"), message));
   }
   return findings;
 };

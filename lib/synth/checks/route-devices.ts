@@ -1,7 +1,7 @@
 import type { TreeFinding } from "../finding";
 import { describePlace } from "../place";
 import type { Check } from "../program";
-import { leafFinding } from "../program";
+import { beside, leafFinding } from "../program";
 
 /** A route's link exists. Only where the program makes the whole namespace. */
 export const routeDevices: Check = ({ claims }) => {
@@ -13,7 +13,7 @@ export const routeDevices: Check = ({ claims }) => {
     const names = claims.in("interface", host, claim.netns).map((held) => held.claim.name);
     const where = describePlace(host, claim.netns);
     const message = `there is no link ${claim.dev} in ${where}: it has ${["lo", ...names].join(", ")}`;
-    findings.push(leafFinding(leaf, claim.path, message));
+    findings.push(leafFinding(leaf, beside(claim.path, "dev"), message));
   }
   return findings;
 };

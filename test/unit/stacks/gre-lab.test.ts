@@ -1,4 +1,5 @@
-import { ValidationError } from "netloom";
+import * as pulumi from "@pulumi/pulumi";
+import * as netloom from "netloom";
 import { nameOf, type Registered, registered } from "../synth/mocks";
 
 /** Runs a program of stacks/ as the engine would, and returns what it registered. */
@@ -6,7 +7,10 @@ async function run(program: string, config: Record<string, string> = {}, stack =
   let exports: unknown;
   const { resources } = await registered(
     () => {
+      // The program alone is evaluated afresh: netloom and the SDK are those of this test.
       jest.isolateModules(() => {
+        jest.doMock("netloom", () => netloom);
+        jest.doMock("@pulumi/pulumi", () => pulumi);
         // eslint-disable-next-line @typescript-eslint/no-require-imports -- it runs when it is loaded
         exports = require(`../../../stacks/${program}`);
       });
@@ -81,7 +85,7 @@ describe("stacks/gre-lab", () => {
     const all = sets.flatMap(({ netns, routes }) =>
       (routes as Record<string, string>[]).map(
         ({ destination, via, dev }) =>
-          `${netns}: ${destination} via ${via}${dev === undefined ? "" : ` dev ${dev}`}`,
+          `${String(netns)}: ${destination} via ${via}${dev === undefined ? "" : ` dev ${dev}`}`,
       ),
     );
     expect(all.sort()).toEqual([
@@ -158,7 +162,7 @@ describe("stacks/gre-lab", () => {
 
   test("with a hostile host name in the configuration registers nothing", async () => {
     await expect(run("gre-lab", { "netloom:host": "$(reboot)" })).rejects.toMatchObject({
-      name: ValidationError.name,
+      name: netloom.ValidationError.name,
       message: expect.stringContaining("[edge] address: must be a host name or an IP address") as string,
     });
   });
