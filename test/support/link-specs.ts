@@ -192,7 +192,7 @@ export function linkSpecs(kinds: readonly LinkKind[], around: Surroundings): fc.
         ...(kind === "bridge" || layer3.includes(kind) ? { master: undefined } : {}),
         ...(layer3.includes(kind) ? {} : { mac: address }),
         ...particular,
-      } as LinkInput),
+      }),
     )
     .map((spec) => ({ ...definite(spec), ...(spec.peer && { peer: definite(spec.peer) }) }));
 }

@@ -146,7 +146,10 @@ function checkEndpoints(spec: LinkSpec): Finding[] {
 
 function checkTunnel(spec: LinkSpec): Finding[] {
   const findings: Finding[] = [];
-  const { kind, key, ttl, encap } = spec;
+  const { kind, key, ttl, encap, mtu } = spec;
+  if (kind === "sit" && mtu !== undefined && mtu < IPV6_MIN_MTU) {
+    findings.push(at(`is ${mtu}, and sit carries IPv6, which needs ${IPV6_MIN_MTU} bytes`, "mtu"));
+  }
   if (key !== undefined && key !== "none") {
     for (const one of ["inputKey", "outputKey"] as const) {
       if (typeof spec[one] === "number") findings.push(at("key is for both directions: give either", one));

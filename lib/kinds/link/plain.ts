@@ -1,4 +1,4 @@
-import { fixed, option, type Family } from "./family";
+import { fixed, option, type Family, type LinkOption } from "./family";
 import { numberOf } from "./iproute";
 
 /** Links that carry nothing around their packets: veth, bridge, vlan, dummy, ifb, and those that were there. */
@@ -49,13 +49,22 @@ export const vlan: Family = {
 const number = (property: "forwardDelay" | "ageingTime" | "priority", word: string) =>
   option(property, (value) => [word, String(value)]);
 
+/** The spanning tree allows no delay below 200: a shorter one switches it off where nothing is said about it. */
+const forwardDelay: LinkOption = {
+  ...number("forwardDelay", "forward_delay"),
+  change: ({ forwardDelay: delay = 1500 }, current, desired) => [
+    ...(delay < 200 && current.stp === true && desired.stp === undefined ? stp.off : []),
+    ...["forward_delay", String(delay)],
+  ],
+};
+
 const stp = { on: ["stp_state", "1"], off: ["stp_state", "0"] } as const;
 
 /** `bridge` (net/bridge/br_netlink.c). */
 export const bridge: Family = {
   kinds: ["bridge"],
   options: [
-    number("forwardDelay", "forward_delay"),
+    forwardDelay,
     option("stp", (on) => (on ? stp.on : stp.off), { create: (on) => (on ? stp.on : []) }),
     number("ageingTime", "ageing_time"),
     number("priority", "priority"),

@@ -114,20 +114,14 @@ function movePeer(current: PeerSpec, desired: PeerSpec): { steps: Step[]; peer: 
     };
   }
   if (current.name === name) return { steps: [], peer: current };
-  // Kernels before 6.3 rename only what is down, and that costs the IPv6 addresses.
+  const rename = ip(place, "link", "set", "dev", current.name, "name", name);
+  if (!current.up) return { steps: [rename], peer: { ...current, name } };
+  // Kernels before 6.3 rename only what is down, and going down costs the IPv6 addresses.
+  const { addresses } = current;
+  const ipv4 = addresses && { addresses: addresses.filter((address) => familyOf(address) === 4) };
   return {
-    steps: [
-      ip(place, "link", "set", "dev", current.name, "down"),
-      ip(place, "link", "set", "dev", current.name, "name", name),
-    ],
-    peer: {
-      ...current,
-      name,
-      up: false,
-      ...(current.addresses !== undefined && {
-        addresses: current.addresses.filter((address) => familyOf(address) === 4),
-      }),
-    },
+    steps: [ip(place, "link", "set", "dev", current.name, "down"), rename],
+    peer: { ...current, name, up: false, ...ipv4 },
   };
 }
 

@@ -42,7 +42,11 @@ const settingName = s.text((name) =>
     : `${s.quoted(name)} is no setting of a link: write "ipv4/rp_filter", "ipv6/neigh/gc_stale_time" or "mpls/input"`,
 );
 
-const sysctls = () => z.record(settingName, s.sysctlValue, { error: "must be settings by name" });
+const sysctls = () =>
+  z.record(settingName, s.sysctlValue, {
+    error: (issue) =>
+      issue.code === "invalid_key" ? issue.issues[0]?.message : "must be values of settings by their names",
+  });
 
 const sysctlsDoc =
   "Kernel settings of this link by their name below net/<family>/conf/<link> (`ipv4/rp_filter`), or below " +
@@ -72,19 +76,14 @@ const peer = z.strictObject(
   { error: (issue) => (issue.code === "invalid_type" ? "must be an end of a veth pair" : undefined) },
 );
 
-const encap = z
-  .strictObject({
-    type: z.enum(["fou", "gue", "none"], { error: 'must be "fou", "gue" or "none"' }),
-    sourcePort: z
-      .union([s.port, z.literal("auto")], { error: 'must be a port from 1 to 65535, or "auto"' })
-      .default("auto"),
-    destinationPort: s.port.optional(),
-    checksum: z.boolean().default(false),
-  })
-  .describe(
-    "UDP around the outer packet (ip-fou(8)): `fou` adds 8 bytes, `gue` 12. The receiving side needs `ip fou add` " +
-      "for the destination port. `sourcePort: auto` spreads flows.",
-  );
+const encap = z.strictObject({
+  type: z.enum(["fou", "gue", "none"], { error: 'must be "fou", "gue" or "none"' }),
+  sourcePort: z
+    .union([s.port, z.literal("auto")], { error: 'must be a port from 1 to 65535, or "auto"' })
+    .default("auto"),
+  destinationPort: s.port.optional(),
+  checksum: z.boolean().default(false),
+});
 
 /** One link of any kind, with its addresses. */
 export const linkSchema = z.strictObject({
@@ -135,9 +134,13 @@ export const linkSchema = z.strictObject({
         "route's. Kept as it is when taken out.",
     ),
   tos: z
-    .union([s.whole(0, 254).multipleOf(2), z.literal("inherit")], {
-      error: 'must be an even number from 0 to 254 (an odd one would mean "inherit"), or "inherit"',
-    })
+    .union(
+      [
+        s.whole(0, 254).multipleOf(2, { error: 'must be even: the kernel takes an odd one for "inherit"' }),
+        z.literal("inherit"),
+      ],
+      { error: 'must be an even number from 0 to 254, or "inherit"' },
+    )
     .optional()
     .describe('Traffic class of the outer packets, even, 0 to 254; or "inherit" from the inner ones.'),
   pathMtuDiscovery: z
@@ -149,7 +152,12 @@ export const linkSchema = z.strictObject({
     .describe(
       "ip6gre: tunnel encapsulation limit (RFC 2473), 8 bytes; many routers drop packets that have one.",
     ),
-  encap: encap.optional(),
+  encap: encap
+    .optional()
+    .describe(
+      "Tunnels: UDP around the outer packet (ip-fou(8)); `fou` adds 8 bytes, `gue` 12. The receiving side needs `ip " +
+        "fou add` for the destination port. `sourcePort: auto` spreads flows.",
+    ),
   external: z
     .boolean()
     .optional()
