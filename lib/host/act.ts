@@ -191,7 +191,7 @@ class Work {
   }
 
   #run(run: Run, index: number): Part {
-    const rendered = renderRun(run, this.shell.nonce);
+    const rendered = renderRun(run, { word: this.shell.nonce, folder: this.context.folders.run });
     const rest = this.#runs.slice(index + 1);
     const ran = (shares: Run["shares"]) => shares.forEach(({ owner }) => this.#touched.add(owner));
     return {

@@ -128,7 +128,7 @@ async function lookDecideAct(batch: readonly Waiting[], shell: Shell, context: B
         resolve(outcome(waiting));
         continue;
       }
-      refuseUnfit(decision, shell, context.host);
+      refuseUnfit(decision, shell, context);
       acting.push({ operation, decision, facts, resolve, reject });
     } catch (error) {
       reject(error as Error);
@@ -151,12 +151,12 @@ const isNothing = ({ steps, intent = [], done = [] }: Decision) =>
  *
  * @throws StepError for one that cannot be passed on, HostError for one whose tool the host lacks.
  */
-function refuseUnfit(decision: Decision, shell: Shell, host: string): void {
+function refuseUnfit(decision: Decision, shell: Shell, { host, folders }: BatchContext): void {
   const needs = decision.steps.flatMap((step) => {
     const netns = "netns" in step ? step.netns : undefined;
     const run = { tool: step.tool, netns, shares: [{ owner: 0, steps: [step] }] };
     try {
-      return renderRun(run, shell.nonce).needs;
+      return renderRun(run, { word: shell.nonce, folder: folders.run }).needs;
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
       throw new StepError(`host "${host}": ${error.message}`, false);

@@ -34,6 +34,7 @@ const packages: Readonly<Record<string, string>> = {
   cat: "coreutils",
   chmod: "coreutils",
   chown: "coreutils",
+  wc: "coreutils",
   grep: "grep",
 };
 

@@ -19,6 +19,7 @@ export const hostFolders: HostFolders = { state: "/var/lib/netloom", run: "/run/
  *   when the shell dies). The file's text says who holds it or, between two batches, who held it last: a TOKEN
  *   that is still there means that nobody has been here since (`nl_same`). Whoever finds nothing of ours left on
  *   the host removes the file, so the one that was locked is compared with the one that is there now.
+ *   What a shell that was killed left of its batch goes.
  * - `nl_hold FOLDER TEXT` says who holds it, `nl_unlock FOLDER TOKEN` gives it back.
  * - `nl_read FILE FOLDER KNOWN` prints a ledger, or ends with status 3 when it is as this session left it.
  * - `nl_append FOLDER FILE LINE...`, `nl_rewrite FOLDER FILE LINE...` write it.
@@ -38,6 +39,7 @@ nl_lock() {
     [ /proc/self/fd/9 -ef "$1/lock" ] && break
     exec 9>&-
   done
+  [ ! -s "$1/batch" ] || : >"$1/batch"
   nl_h=; IFS= read -r nl_h <"$1/lock"
   if [ -n "$nl_h" ] && [ "$nl_h" = "$3" ]; then nl_same=1; fi
 }
@@ -59,7 +61,7 @@ nl_rewrite() {
   nl_r=$?; umask 022; return $nl_r
 }
 nl_drop() { nl_p=$1; shift; rm -f -- "$nl_p" "$nl_p.new" && { rmdir -- "$@" 2>/dev/null || :; }; }
-nl_tidy() { [ -d "$1" ] || { rm -f -- "$2/lock"; rmdir -- "$2" 2>/dev/null || :; }; }`;
+nl_tidy() { [ -d "$1" ] || { rm -f -- "$2/lock" "$2/batch"; rmdir -- "$2" 2>/dev/null || :; }; }`;
 
 /** Whoever names the lock's holder in a text file of one line. */
 const oneLine = (text: string) => text.replaceAll(/\s+/g, " ").slice(0, 300);

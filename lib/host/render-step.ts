@@ -29,18 +29,26 @@ export interface RenderedRun {
 
 type StepOf<Tool extends Step["tool"]> = Extract<Step, { tool: Tool }>;
 
+/** What a rendered run may use on the host. */
+export interface Workplace {
+  /** A random word of this session: it ends here-documents and names temporary files. */
+  readonly word: string;
+  /** A private folder that is there while the lock is held. */
+  readonly folder: string;
+}
+
 /**
- * Renders a run. `word` is a random word of this session: it ends here-documents and names temporary files.
+ * Renders a run.
  *
  * @throws HostError for a step that cannot be passed on as it is.
  */
-export function renderRun(run: Run, word: string): RenderedRun {
+export function renderRun(run: Run, { word, folder }: Workplace): RenderedRun {
   const steps = run.shares.flatMap((share) => share.steps);
   const tools = run.netns === undefined ? [] : ["ip"];
   switch (run.tool) {
     case "ip":
     case "tc":
-      return batch(run.tool, run, word);
+      return batch(run.tool, run, folder);
     case "nft":
       return {
         needs: [...tools, "nft"],
@@ -70,6 +78,15 @@ const noNetns = /^(Cannot open network namespace|setting the network namespace) 
 
 /** Shell functions that rendered runs use; sent once, when the shell starts. */
 export const stepPreamble = `
+nl_batch() {
+  nl_b=$1/batch; umask 077
+  { printf '%s\\n' "$2" >"$nl_b"; }; nl_r=$?
+  umask 022; shift 2
+  [ $nl_r = 0 ] && command exec 8<"$nl_b" || return 1
+  "$@" -batch - <&8; nl_r=$?
+  if [ $nl_r != 0 ]; then printf '\\nnl-unread '; wc -lc <&8; fi
+  exec 8<&-; : >"$nl_b"; return $nl_r
+}
 nl_set() {
   { printf '%s\\n' "$3" >"$2"; } 2>/dev/null && return
   if [ -e "$2" ]; then printf '%s\\n' "$3" | cat >"$2" && return; else echo "no such kernel setting" >&2; fi
@@ -96,54 +113,58 @@ function heredoc(command: string, text: string, word: string): string {
 }
 
 /**
- * Asked for between two operations' lines of a batch, and counted in what `ip` printed: for most mistakes `ip`
- * names the line, but some end it on the spot without a word about where.
+ * A batch is a file, of which `nl_batch` tells how much was left unread when the tool failed. For most mistakes the
+ * tool names the line itself, but some (an address that is none) end it on the spot without a word about where; the
+ * C library then puts the file's offset back to what was not read yet, as POSIX wants it of exit(3).
  */
-const milestone = "link show dev lo";
-
-function batch(tool: "ip" | "tc", run: Run, word: string): RenderedRun {
+function batch(tool: "ip" | "tc", run: Run, folder: string): RenderedRun {
   const lines: string[] = [];
-  /** For each line, the share it belongs to; undefined for a milestone. */
-  const owners: (number | undefined)[] = [];
+  /** For each line, its share. */
+  const owners: number[] = [];
   run.shares.forEach(({ steps }, share) => {
-    if (share > 0 && tool === "ip") {
-      lines.push(milestone);
-      owners.push(undefined);
-    }
     for (const step of steps as StepOf<"ip" | "tc">[]) {
       lines.push(batchLine(tool, step.args));
       owners.push(share);
     }
   });
-  const argsOfLine = (line: number) => lines[line]?.split(" ") ?? [];
-  const within = run.netns === undefined ? "" : `-n ${quote(netnsName(run.netns))} `;
-  const family = run.family === 6 ? "-6 " : "";
-  const brief = tool === "ip" ? "-br " : "";
+  // Something is always left after a line that failed: nothing left means that the offset was not put back.
+  const text = `${lines.join("\n")}\n# end`;
+  const within = run.netns === undefined ? "" : ` -n ${quote(netnsName(run.netns))}`;
   return {
     needs: [tool],
-    script: heredoc(`${tool} ${brief}${family}${within}-batch -`, lines.join("\n"), word),
+    script: `nl_batch ${quote(folder)} ${quote(text)} ${tool}${within}`,
     failure(answer) {
-      const named = /^Command failed \S*:(\d+)\s*$/m.exec(answer.stderr);
-      if (named) {
-        const line = Number(named[1]) - 1;
-        const share = owners[line];
-        return {
-          share: share ?? "all",
-          began: share === undefined || owners[line - 1] === share,
-          message: said(commandWords(tool, argsOfLine(line)), run.netns, answer),
-        };
-      }
       if (noNetns.test(answer.stderr))
         return { share: "all", began: false, message: said(tool, run.netns, answer) };
-      const passed = answer.stdout.toString("utf8").match(/^lo\b/gm)?.length ?? 0;
-      const share = run.shares[tool === "ip" ? passed : 0];
-      if (!share || (tool === "tc" && run.shares.length > 1))
-        return { share: "all", began: true, message: said(tool, run.netns, answer) };
-      const lonely = share.steps.length === 1;
-      const command = lonely ? commandWords(tool, argsOfLine(owners.indexOf(passed))) : tool;
-      return { share: passed, began: !lonely, message: said(command, run.netns, answer) };
+      const line = namedLine(answer) ?? unreadFrom(`${text}\n`, answer);
+      const share = line === undefined ? undefined : owners[line];
+      if (line === undefined || share === undefined) {
+        const blame = run.shares.length === 1 ? 0 : "all";
+        return { share: blame, began: true, message: said(tool, run.netns, answer) };
+      }
+      return {
+        share,
+        began: owners[line - 1] === share,
+        message: said(commandWords(tool, lines[line]!.split(" ")), run.netns, answer),
+      };
     },
   };
+}
+
+/** Index of the line that the tool says failed. */
+function namedLine({ stderr }: Answer): number | undefined {
+  const line = /^Command failed \S*:(\d+)\s*$/m.exec(stderr)?.[1];
+  return line === undefined ? undefined : Number(line) - 1;
+}
+
+/** Index of the last line that was read, by how many lines and bytes were not; undefined when these do not fit. */
+function unreadFrom(text: string, { stdout }: Answer): number | undefined {
+  const [, lines, bytes] = /^nl-unread\s+(\d+)\s+(\d+)\s*$/m.exec(stdout.toString("utf8")) ?? [];
+  if (lines === undefined || lines === "0") return undefined;
+  const read = text.slice(0, text.length - Number(bytes));
+  const count = read.split("\n").length - 1;
+  const whole = read.endsWith("\n") && count + Number(lines) === text.split("\n").length - 1;
+  return whole ? count - 1 : undefined;
 }
 
 function nftables(steps: readonly StepOf<"nft">[]): string {

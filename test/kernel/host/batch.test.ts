@@ -129,6 +129,13 @@ test("a failure in a merged batch falls on its own operation, and the others suc
     [8, [ip("link", "frobnicate")]],
     [11, [veth("x11"), table("t1"), veth("never")]],
     [12, [veth("x12"), { tool: "sysctl", netns, values: { "net/ipv4/conf/x12/forwarding": "many" } }]],
+    [
+      14,
+      [
+        veth("x14"),
+        { tool: "tc", netns, args: ["qdisc", "add", "dev", "x14", "root", "handle", "zz:", "htb"] },
+      ],
+    ],
     [13, [veth("x13"), { tool: "tc", netns, args: ["qdisc", "add", "dev", "x13", "root", "nosuch"] }]],
   ]);
   const results = await Promise.allSettled(
@@ -151,6 +158,7 @@ test("a failure in a merged batch falls on its own operation, and the others suc
     [11, expect.stringMatching(/nft in netns \S+ failed: .*File exists/)],
     [12, expect.stringContaining("setting net/ipv4/conf/x12/forwarding")],
     [13, expect.stringContaining("Specified qdisc kind is unknown")],
+    [14, expect.stringMatching(/^host "here": tc qdisc add in netns \S+ failed: .*invalid qdisc ID$/)],
   ]);
   const names = ((await host.look([links])).get(links) as { value: { ifname: string }[] }).value.map(
     ({ ifname }) => ifname,
@@ -277,6 +285,9 @@ describe("the ledger", () => {
     await host.run(change("one", [veth("one")]));
     expect(statSync(ledgerFile).mode & 0o777).toBe(0o600);
     expect(statSync(dirname(ledgerFile)).mode & 0o777).toBe(0o700);
+    // The steps of a batch, which may hold a tunnel's key, are there for root alone, and only while they run.
+    const batch = statSync(join(host.folder, "run/batch"));
+    expect([batch.mode & 0o777, batch.size]).toEqual([0o600, 0]);
     await host.run({ ...change("two", []), stack: "lab/prod" });
     await host.run(forget(["one"]));
     expect(readdirSync(join(host.folder, "state/lab"))).toEqual(["prod"]);
