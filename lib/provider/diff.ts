@@ -41,9 +41,10 @@ export function difference(
   const replacing = replacers(kind, olds, news);
   const changes = [...hostChange(oldValues, newValues)];
   for (const property of new Set([...Object.keys(olds), ...Object.keys(news)])) {
-    const policy = kind.policy[property];
-    const replace = policy?.change === "replace" || replacing.has(property);
-    const wanted = news[property] ?? (replace ? undefined : unsetValue(policy, olds[property]));
+    const policy: PropertyPolicy | undefined = kind.policy[property];
+    const wanted =
+      news[property] ?? (replacing.has(property) ? undefined : unsetValue(policy, olds[property]));
+    const replace = replacing.has(property) || policy?.change === "replace";
     const differing = compare(olds[property], wanted, [property]);
     const gone = news[property] === undefined && differing.length > 0;
     const shown = gone ? [{ path: [property], change: "delete" as const }] : differing;
@@ -53,7 +54,10 @@ export function difference(
   return { changes: kept, deleteBeforeReplace: kept.some(({ replace }) => replace) };
 }
 
-/** What a property that is taken out of the program becomes: its unset value, or what it is. */
+/**
+ * What a property that is taken out of the program becomes: its unset value, or what it is. What cannot be changed
+ * in place stays too: nothing is destroyed because a line is missing, and an import need not name everything.
+ */
 function unsetValue(policy: PropertyPolicy | undefined, old: unknown): unknown {
   return policy?.change === "inPlace" && "unset" in policy ? policy.unset : old;
 }

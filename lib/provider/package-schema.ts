@@ -18,7 +18,7 @@ interface JsonSchema {
   readonly items?: JsonSchema;
   readonly anyOf?: readonly JsonSchema[];
   readonly oneOf?: readonly JsonSchema[];
-  readonly $ref?: string;
+  readonly maximum?: number;
 }
 
 type TypeSpec = Record<string, unknown>;
@@ -136,8 +136,10 @@ function describe({ description = "", enum: values }: JsonSchema): string {
   return description === "" ? options : `${description} ${options}`;
 }
 
-function primitive({ type, enum: values, const: fixed }: JsonSchema): string | undefined {
+function primitive({ type, enum: values, const: fixed, maximum }: JsonSchema): string | undefined {
   const named = Array.isArray(type) ? undefined : (type as string | undefined);
+  // Pulumi's integers have 32 bits with a sign: a GRE key is more.
+  if (named === "integer" && (maximum ?? Infinity) > 0x7fff_ffff) return "number";
   if (named !== undefined && ["string", "number", "integer", "boolean"].includes(named)) return named;
   const sample = fixed ?? values?.[0];
   return isPrimitive(sample) ? typeof sample : undefined;

@@ -12,3 +12,4 @@ export {
 } from "./resource";
 export * as kernel from "./kernel";
 export * as net from "./net";
+export * as system from "./system";

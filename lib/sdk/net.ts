@@ -1,8 +1,12 @@
+import { firewall } from "../kinds/firewall";
 import { link } from "../kinds/link";
 import { namespace } from "../kinds/namespace";
 import { routes } from "../kinds/routes";
 import { rules } from "../kinds/rules";
 import { resourceOf } from "./resource";
+
+/** One nftables table. */
+export class Firewall extends resourceOf(firewall) {}
 
 /** A network interface of any kind, with its addresses. */
 export class Link extends resourceOf(link) {}

@@ -77,7 +77,8 @@ describe("a difference", () => {
   test("a property taken out is one where the host changes by it, and none where the host keeps what it has", () => {
     expect(without("lines")).toEqual({ lines: "delete" });
     expect(without("text")).toEqual({});
-    expect(without("colour")).toEqual({ colour: "delete*" });
+    expect(without("colour")).toEqual({});
+    expect(without("name")).toEqual({ name: "delete*" });
     expect(diff({ ...whole, lines: [] }, { ...whole, lines: undefined })).toEqual({});
   });
 

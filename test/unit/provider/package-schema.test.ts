@@ -32,13 +32,14 @@ describe("the package's schema", () => {
         z.strictObject({ kind: z.literal("gre"), key: z.int().optional() }),
         z.strictObject({ kind: z.literal("ip6-gre"), ends: z.array(z.strictObject({ at: z.string() })) }),
       ]),
-      table: z.union([z.int(), z.string()]),
+      table: z.union([z.int().max(0x7fff_ffff), z.string()]),
+      mark: z.int().min(0).max(0xffff_ffff).default(0xffff_ffff),
     });
     const kind = defineKind({
       token: "netloom:net:Thing",
       description: "A thing.",
       schema,
-      policy: { name: inPlace(), of: inPlace(), table: inPlace() },
+      policy: { name: inPlace(), of: inPlace(), table: inPlace(), mark: inPlace() },
       ownership: "object",
       identity: ({ name }) => [name],
       locate: () => undefined,
@@ -60,6 +61,7 @@ describe("the package's schema", () => {
           oneOf: [{ $ref: "#/types/netloom:net:ThingOfGre" }, { $ref: "#/types/netloom:net:ThingOfIp6gre" }],
         },
         table: { oneOf: [{ type: "integer" }, { type: "string" }] },
+        mark: { type: "number", default: 0xffff_ffff },
       },
     });
   });

@@ -170,6 +170,14 @@ describe("a failure", () => {
     expect(error.message).toContain('text: wanted "y", found "x"; lines[1]: wanted "2", found nothing');
   });
 
+  test("of a secret says neither what was wanted nor what is there", async () => {
+    const kept = await create({ key: 7001, labels: { a: "1" } }, { secrets: [["key"]] });
+    host.ignoring = true;
+    const error = await failing(update(kept, { key: 7002, labels: { a: "2" } }, [["key"]]));
+    expect(error.message).toContain('key: another secret than was wanted; labels.a: wanted "2", found "1"');
+    expect(error.message).not.toMatch(/700[12]/);
+  });
+
   test("has no secret in it, whatever the tool says", async () => {
     host.failing = { message: "RTNETLINK: key 16909060 (1.2.3.4, 0x1020304) refused", after: true };
     const error = await failing(create({ key: 0x01020304 }));
