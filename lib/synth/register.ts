@@ -42,7 +42,7 @@ export function register({ resolved, places }: Resolution, props: AppProps): Dep
   }
 
   for (const [construct, resource] of resources) {
-    if (!(resource instanceof pulumi.ComponentResource)) continue;
+    if (!pulumi.ComponentResource.isInstance(resource)) continue;
     const own = outputsOf(construct);
     if (own !== undefined) outputs[construct.node.path] = own;
     (resource as unknown as { registerOutputs(o: pulumi.Inputs): void }).registerOutputs(own ?? {});

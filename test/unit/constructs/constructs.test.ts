@@ -12,6 +12,7 @@ import {
   VethPair,
   type PlannedResource,
 } from "../../../lib";
+import type * as netloom from "../../../lib";
 import { refusals } from "../synth/support";
 import { program } from "./samples";
 
@@ -251,5 +252,21 @@ describe("Router", () => {
     expect(refusals(app)).toEqual([
       "[router] namespace: is on no host: create it inside a Host or Namespace",
     ]);
+  });
+});
+
+test("constructs of two copies of the package make one program", () => {
+  const { app, edge } = program();
+  jest.isolateModules(() => {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- a second copy is what is wanted
+    const copy = require("../../../lib") as typeof netloom;
+    expect(copy.Namespace).not.toBe(Namespace);
+    const other = new copy.Namespace(edge, "other");
+    new copy.Link(other, "br0", { kind: "bridge" });
+  });
+  expect(at(Testing.synth(app), "edge/other/br0")).toMatchObject({
+    host: "edge",
+    dependsOn: ["edge/other"],
+    deletedWith: "edge/other",
   });
 });
