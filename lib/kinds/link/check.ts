@@ -135,6 +135,9 @@ function checkEndpoints(spec: LinkSpec): Finding[] {
   }
   if (local !== "any" && local === remote) findings.push(at("both ends have the same address", "remote"));
   if (local !== "any" && isMulticast(local)) findings.push(at(`${local} is a multicast address`, "local"));
+  if (kind !== "vxlan" && isMulticast(remote)) {
+    findings.push(at(`${remote} is a multicast group: of the tunnels only vxlan takes one`, "remote"));
+  }
   if (kind === "geneve" && remote === "any" && spec.remote !== undefined && spec.external !== true) {
     findings.push(at("geneve has one other end, or external: true", "remote"));
   }
@@ -156,7 +159,7 @@ function checkTunnel(spec: LinkSpec): Finding[] {
     }
   }
   if (spec.external === true) {
-    const told = (["local", "remote", "vni", "key", "inputKey", "outputKey", "encap"] as const).filter(
+    const told = (["local", "remote", "vni", "key", "inputKey", "outputKey"] as const).filter(
       (property) => spec[property] !== undefined && spec[property] !== "any" && spec[property] !== "none",
     );
     findings.push(...told.map((property) => at("comes with each packet, since external is true", property)));

@@ -45,6 +45,17 @@ describe("what a real host printed is read", () => {
   });
 });
 
+describe("what is there can be imported as it is", () => {
+  // A veth whose other end is in an unknown namespace has to be told which.
+  const importable = fixtures.filter(([name, { state }]) => state !== null && name !== "veth peer elsewhere");
+
+  test.each(importable)("%s", (_, { state }) => {
+    const spec = link.schema.parse(state);
+    expect(link.check?.(spec)).toEqual([]);
+    expect(link.plan(spec, spec, { owner: "netloom:p/s" })).toEqual([]);
+  });
+});
+
 describe("what cannot be read is no absence", () => {
   test("an ip that fails in the initial namespace is an error", () => {
     const facts: Facts = { get: () => ({ ok: false, error: "ip: not found" }) };

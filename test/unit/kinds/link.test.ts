@@ -209,6 +209,7 @@ describe("a bad link is told what is wrong, and where", () => {
       /^name: the kernel's driver makes a gre0 by itself/,
     ],
     ["a name that stands for all", { ...gre, name: "all" }, /^name: "all" stands for every link/],
+    ["a group for a tunnel", { ...gre, remote: "239.0.0.1" }, /^remote: .*only vxlan takes one/],
     [
       "a group without a way",
       { name: "x", kind: "vxlan", vni: 1, remote: "239.0.0.1" },
