@@ -17,9 +17,11 @@ interface Found {
 
 const isOurs = (name: unknown): name is ChainName => typeof name === "string" && Object.hasOwn(CHAINS, name);
 
-/** Handles are the kernel's numbering and change with every transaction. */
+/** What changes by itself (handles are the kernel's numbering), and what the table says of each of its members. */
+const FLEETING = ["handle", "family", "table", "packets", "bytes", "used"];
+
 function shown(kind: string, object: Bag): string {
-  const rest = Object.entries(object).filter(([key]) => !["handle", "family", "table"].includes(key));
+  const rest = Object.entries(object).filter(([key]) => !FLEETING.includes(key));
   return `${kind} ${JSON.stringify(withoutCounts(Object.fromEntries(rest)))}`;
 }
 

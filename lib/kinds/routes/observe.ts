@@ -69,7 +69,7 @@ const numberOf = (names: Readonly<Record<string, number>>, printed: string | und
 
 /** Keys of a row that say what we say, or what is no part of a route's configuration. */
 const KNOWN = new Set(
-  "type dst gateway via dev table protocol scope prefsrc metric flags metrics nexthops pref weight age cache expires".split(
+  "type dst gateway via dev table protocol scope prefsrc metric flags metrics nexthops pref weight age cache expires nh_info".split(
     " ",
   ),
 );
