@@ -161,8 +161,13 @@ test("a host whose power fails in the middle of a batch is an error that says so
     decide: () => ({ steps: [], intent: [{ op: "set", record: record2 }] }),
   });
   await on("sync");
-  const steps = Array.from({ length: 1000 }, (_, index) => gre(`p${index}`, index + 1));
-  const broken = apply(session, steps);
+  const steps = Array.from({ length: 4000 }, (_, index) => gre(`p${index}`, index + 1));
+  const broken = session.run({
+    label: "one",
+    stack: "lab/dev",
+    queries: [],
+    decide: () => ({ steps, intent: [{ op: "set", record }] }),
+  });
   const unbroken = expect(broken).rejects.toMatchObject({
     name: "StepError",
     touched: true,

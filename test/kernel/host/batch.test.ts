@@ -428,17 +428,42 @@ describe("a shell that is killed", () => {
   });
 });
 
-test("a session that is cancelled ends what is under way and refuses the rest", async () => {
-  const session = another();
-  const running = session.run(change("running", [veth("c1")]));
-  await sleep(5);
-  const queued = session.run(change("queued", [veth("c2")]));
-  session.cancel();
-  await expect(queued).rejects.toThrow("nothing was done: the run was cancelled");
-  const end = await Promise.allSettled([running]);
-  if (end[0].status === "rejected")
-    expect(end[0].reason).toMatchObject({ message: expect.stringContaining("the run was cancelled") });
-  await expect(session.run(change("late", []))).rejects.toThrow("the run was cancelled");
+test("a session that is cancelled starts nothing more, and says so", async () => {
+  const session = another({ folders: { state: join(host.folder, "state"), run: join(host.folder, "run") } });
+  const deciding = session.run({
+    ...change("deciding", []),
+    decide() {
+      session.cancel();
+      return { steps: [veth("never1")], intent: [{ op: "set", record: record("deciding") }] };
+    },
+  });
+  const companion = session.run(change("companion", [veth("never2")]));
+  const settled = Promise.allSettled([deciding, companion]);
+  const late = deciding.catch(() => session.run(change("late", [veth("never3")])));
+  const cancelled = "the run was cancelled";
+  expect(await settled).toMatchObject([
+    { reason: { name: "StepError", touched: false, message: `host "here": not finished: ${cancelled}` } },
+    { reason: { name: "HostError", message: `host "here": nothing was done: ${cancelled}` } },
+  ]);
+  await expect(late).rejects.toThrow(`host "here": nothing was done: ${cancelled}`);
+  expect(JSON.stringify((await host.look([links])).get(links))).not.toContain("never");
+  // The lock was given back.
+  await expect(host.run(change("other", []))).resolves.toBeDefined();
   await session.close();
   await expect(session.run(change("later", []))).rejects.toThrow("the session is closed");
+});
+
+test("a session that is cancelled in the middle of a batch ends the batch and answers it", async () => {
+  const session = another();
+  const running = session.run(
+    change(
+      "running",
+      Array.from({ length: 200 }, (_, index) => veth(`c${index}`)),
+    ),
+  );
+  while (!existsSync(join(session.folder, "state/lab/dev/ledger.jsonl"))) await sleep(2);
+  const queued = session.run(change("queued", [veth("never")]));
+  session.cancel();
+  await expect(queued).rejects.toThrow("nothing was done: the run was cancelled");
+  await expect(running).resolves.toMatchObject({ steps: 200 });
 });
