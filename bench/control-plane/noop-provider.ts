@@ -1,7 +1,8 @@
 import * as grpc from "@grpc/grpc-js";
 import * as emptyproto from "google-protobuf/google/protobuf/empty_pb";
-import { Struct } from "google-protobuf/google/protobuf/struct_pb";
+import type { Struct } from "google-protobuf/google/protobuf/struct_pb";
 import { ResourceProviderService } from "@pulumi/pulumi/proto/provider_grpc_pb";
+import { PluginInfo } from "@pulumi/pulumi/proto/plugin_pb";
 import * as proto from "@pulumi/pulumi/proto/provider_pb";
 
 /** A provider that does nothing, at once: what is left of an `up` is the engine itself. */
@@ -13,9 +14,7 @@ let count = 0;
 
 const methods: Record<string, Unary<never, unknown>> = {
   getPluginInfo: (_, done) => {
-    const info = new (
-      require("@pulumi/pulumi/proto/plugin_pb") as typeof import("@pulumi/pulumi/proto/plugin_pb")
-    ).PluginInfo();
+    const info = new PluginInfo();
     info.setVersion("0.0.1");
     done(null, info);
   },
@@ -63,10 +62,7 @@ function text(struct: Struct | undefined): string {
 }
 
 const server = new grpc.Server(options);
-server.addService(
-  ResourceProviderService as unknown as grpc.ServiceDefinition,
-  methods as unknown as grpc.UntypedServiceImplementation,
-);
+server.addService(ResourceProviderService, methods as unknown as grpc.UntypedServiceImplementation);
 server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, port) => {
   if (error) throw error;
   console.log(port);

@@ -1,11 +1,11 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import * as pulumi from "@pulumi/pulumi";
 import type { ConfigMap, EngineEvent, Stack } from "@pulumi/pulumi/automation";
 import { openLocalStack } from "../../lib/cli/local-stack";
 import { hostState, stateDifferences, type HostState } from "../../lib/lab/host-state";
 import { temporaryFolder } from "../support/folder";
 import { withLab } from "../support/lab";
+import { stackProgram } from "../support/program";
 
 jest.setTimeout(240_000);
 
@@ -28,16 +28,6 @@ async function captured(count: number, filter: string): Promise<string[]> {
 let stack: Stack;
 let before: HostState;
 let printed = "";
-
-/** Evaluates the stack's program as the CLI would, afresh each time, with this process's Pulumi. */
-function greLab(): Promise<Record<string, unknown>> {
-  let outputs: Record<string, unknown> = {};
-  jest.isolateModules(() => {
-    jest.doMock("@pulumi/pulumi", () => pulumi);
-    outputs = require("../../stacks/gre-lab") as Record<string, unknown>;
-  });
-  return Promise.resolve(outputs);
-}
 
 const print = (text: string) => void (printed += text);
 const up = (
@@ -71,7 +61,7 @@ beforeAll(async () => {
     project: "gre-lab",
     stack: "test",
     folder: folder.path,
-    program: greLab,
+    program: stackProgram("gre-lab"),
     config: {
       "netloom:host": { value: address },
       "netloom:port": { value: String(port) },

@@ -1,22 +1,13 @@
-import * as pulumi from "@pulumi/pulumi";
 import { openLocalStack } from "../../lib/cli/local-stack";
 import { hostState, stateDifferences } from "../../lib/lab/host-state";
 import { temporaryFolder } from "../support/folder";
 import { withLab } from "../support/lab";
+import { stackProgram } from "../support/program";
 
 jest.setTimeout(300_000);
 
 const machines = withLab(["west", "east"], [{ a: ["west", 1], b: ["east", 1] }]);
 const folder = temporaryFolder();
-
-function twoHosts(): Promise<Record<string, unknown>> {
-  let outputs: Record<string, unknown> = {};
-  jest.isolateModules(() => {
-    jest.doMock("@pulumi/pulumi", () => pulumi);
-    outputs = require("../../stacks/gre-two-hosts") as Record<string, unknown>;
-  });
-  return Promise.resolve(outputs);
-}
 
 describe("two sites on two hosts", () => {
   it("are joined by a tunnel over the WAN, and each host is as it was when they are destroyed", async () => {
@@ -31,7 +22,7 @@ describe("two sites on two hosts", () => {
       project: "gre-two-hosts",
       stack: "test",
       folder: folder.path,
-      program: twoHosts,
+      program: stackProgram("gre-two-hosts"),
       config: {
         "netloom:west": site("west"),
         "netloom:east": site("east"),

@@ -103,6 +103,7 @@ async function openStack(name: string, demo: Demo, lab: Lab): Promise<Stack> {
 /** Evaluates a Pulumi program afresh, as the CLI would in a process of its own, and returns its outputs. */
 function programIn(file: string): Promise<Record<string, unknown>> {
   delete require.cache[require.resolve(file)];
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- an import would be evaluated once only
   return Promise.resolve(require(file) as Record<string, unknown>);
 }
 
