@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Credentials, HostAddress } from "../host/operation";
 import { UNKNOWN, hasUnknown, type Properties } from "./properties";
 import { isSecret } from "./zod-shape";
+import { hostSchema } from "./common";
 import { failuresOf, type CheckFailure } from "./check";
 
 const pem = z
@@ -24,11 +25,15 @@ export const configurationSchema = z.strictObject({
   hosts: z
     .record(
       z.string(),
-      z.string().regex(/^[A-Za-z0-9[:_][A-Za-z0-9._:%@[\]-]*$/, "must be [user@]address[:port]"),
+      z.union([
+        z.string().regex(/^[A-Za-z0-9[:_][A-Za-z0-9._:%@[\]-]*$/, "must be [user@]address[:port]"),
+        hostSchema.omit({ name: true }),
+      ]),
     )
     .optional()
     .describe(
-      "Where the hosts of imported resources are, by host name: `[user@]address[:port]`, or `local` for this machine.",
+      "How to reach the hosts of imported resources, by host name: `[user@]address[:port]`, `local` for this " +
+        "machine, or an object with address, port, user, hostKey and jumpHost.",
     ),
   deleteUnreachable: z
     .boolean()
@@ -96,6 +101,7 @@ export function credentialsFor(configuration: Configuration, host: string): Cred
 /** Where a host is of which only the name is known: what `hosts` says, else ssh's own idea of the name. */
 export function addressOf(configuration: Configuration, name: string): HostAddress {
   const where = configuration.hosts?.[name] ?? name;
+  if (typeof where === "object") return { name, ...where };
   if (where === "local") return { name };
   const match =
     /^(?:([^@]+)@)?(\[[^\]]+\]|[^:[\]]+|[0-9A-Fa-f:.%\w]*:[0-9A-Fa-f:.%\w]*:[^\]]*)(?::(\d+))?$/.exec(where);

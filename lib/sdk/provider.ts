@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { HostArgs } from "./resource";
 
 /** What a {@link Provider} takes. */
 export interface ProviderArgs {
@@ -13,10 +14,11 @@ export interface ProviderArgs {
    */
   readonly hostPrivateKeys?: pulumi.Input<Readonly<Record<string, pulumi.Input<string>>>>;
   /**
-   * Where the hosts of imported resources are, by host name: `[user@]address[:port]`, or `local` for this machine.
+   * How to reach the hosts of imported resources, by host name: `[user@]address[:port]`, `local` for this machine,
+   * or what a resource's `host` takes.
    * @default - the name itself, as ssh's configuration knows it
    */
-  readonly hosts?: pulumi.Input<Readonly<Record<string, pulumi.Input<string>>>>;
+  readonly hosts?: pulumi.Input<Readonly<Record<string, pulumi.Input<string | Omit<HostArgs, "name">>>>>;
   /**
    * Forgets resources on hosts that cannot be reached when they are deleted, rather than failing.
    * @default false

@@ -1,15 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import {
-  LocalWorkspace,
-  type ConfigMap,
-  type EngineEvent,
-  type OutputMap,
-  type PulumiFn,
-  type Stack,
-} from "@pulumi/pulumi/automation";
+import type { ConfigMap, EngineEvent, OutputMap, PulumiFn, Stack } from "@pulumi/pulumi/automation";
+import { openLocalStack } from "../../lib/cli/local-stack";
 import { cacheFolder } from "../../lib/lab/paths";
 
 /** The real engine on inline programs, with the plugin as a user runs it: built, in a process of its own. */
@@ -76,41 +70,26 @@ export interface TestStackOptions {
   readonly name?: string;
   readonly config?: ConfigMap;
   readonly env?: Readonly<Record<string, string>>;
-  /** The folder that the plugin is in; `false` when it comes some other way (PULUMI_DEBUG_PROVIDERS). */
-  readonly plugin?: string | false;
+  /** `attached`: the plugin runs already (PULUMI_DEBUG_PROVIDERS). @default "built" */
+  readonly plugin?: "built" | "attached";
 }
 
 /** Makes a stack of an inline program. */
 export async function engineStack(options: TestStackOptions): Promise<TestStack> {
-  const { project = "netloom-test", name = "dev", plugin = pluginFolder() } = options;
+  const { project = "netloom-test", name = "dev", plugin = "built" } = options;
   pulumiOnPath();
   const folder = mkdtempSync(join(tmpdir(), "nlt-engine-"));
-  const workDir = join(folder, "work");
-  for (const part of ["work", "state", "home"]) mkdirSync(join(folder, part));
-  writeFileSync(
-    join(workDir, "Pulumi.yaml"),
-    JSON.stringify({
-      name: project,
-      runtime: "nodejs",
-      ...(plugin !== false && { plugins: { providers: [{ name: "netloom", path: plugin }] } }),
-    }),
-  );
-  const stack = await LocalWorkspace.createOrSelectStack(
-    { stackName: name, projectName: project, program: options.program },
-    {
-      workDir,
-      pulumiHome: join(folder, "home"),
-      envVars: {
-        PULUMI_BACKEND_URL: `file://${join(folder, "state")}`,
-        PULUMI_CONFIG_PASSPHRASE: "test",
-        PULUMI_SKIP_UPDATE_CHECK: "true",
-        PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
-        PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS: "true",
-        ...options.env,
-      },
-    },
-  );
-  if (options.config) await stack.setAllConfig(options.config);
+  const home = join(folder, "home");
+  mkdirSync(home);
+  if (plugin === "built") ensureBuilt();
+  const stack = await openLocalStack({
+    project,
+    stack: name,
+    folder,
+    program: options.program,
+    config: options.config,
+    env: { PULUMI_HOME: home, PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS: "true", ...options.env },
+  });
   const operation =
     (kind: Operation) =>
     (given: RunOptions = {}) =>
@@ -123,8 +102,8 @@ export async function engineStack(options: TestStackOptions): Promise<TestStack>
     refresh: operation("refresh"),
     destroy: operation("destroy"),
     cli(...args) {
-      const env = { ...process.env, ...stack.workspace.envVars, PULUMI_HOME: join(folder, "home") };
-      const { status, stdout, stderr } = spawnSync("pulumi", args, { cwd: workDir, env, encoding: "utf8" });
+      const env = { ...process.env, ...stack.workspace.envVars };
+      const { status, stdout, stderr } = spawnSync("pulumi", args, { cwd: folder, env, encoding: "utf8" });
       return { status: status ?? -1, output: stdout + stderr };
     },
     stateText: () =>

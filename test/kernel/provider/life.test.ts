@@ -45,7 +45,7 @@ afterEach(async () => {
 
 async function newStack(name: string): Promise<TestStack> {
   const env = { PULUMI_DEBUG_PROVIDERS: `netloom:${plugin.port}` };
-  const made = await engineStack({ name, program: () => Promise.resolve({}), plugin: false, env });
+  const made = await engineStack({ name, program: () => Promise.resolve({}), plugin: "attached", env });
   stacks.push(made);
   return made;
 }

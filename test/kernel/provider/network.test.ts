@@ -7,6 +7,7 @@ import type { PulumiFn } from "@pulumi/pulumi/automation";
 import { kinds } from "../../../lib/kinds/registry";
 import { Provider, net } from "../../../lib/sdk";
 import { engineStack, pluginFolder, type Run, type TestStack } from "../../support/engine";
+import { descendantsWith } from "../../support/processes";
 
 /** A small network on a real kernel, by the real CLI and the plugin as a user runs it. */
 
@@ -92,23 +93,7 @@ const details = (done: Run) => Object.fromEntries(done.changes.map(({ name, deta
 const names = (done: Run, op: string) =>
   done.changes.flatMap((step) => (step.op === op ? [step.name] : [])).sort();
 
-/** The plugins of this stack that run. */
-function plugins(): number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      try {
-        const command = readFileSync(`/proc/${pid}/cmdline`, "utf8");
-        return (
-          command.includes("pulumi-resource-netloom") &&
-          readFileSync(`/proc/${pid}/environ`, "utf8").includes(stack.folder)
-        );
-      } catch {
-        return false; // it has ended
-      }
-    });
-}
+const plugins = () => descendantsWith("pulumi-resource-netloom");
 
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 async function until(what: () => boolean, milliseconds = 20_000): Promise<void> {

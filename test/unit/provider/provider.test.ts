@@ -385,6 +385,10 @@ describe("a read", () => {
   test.each([
     [{}, { name: "edge", address: "edge" }],
     [{ hosts: { edge: "local" } }, { name: "edge" }],
+    [
+      { hosts: { edge: { address: "a", port: 22, hostKey: "ssh-ed25519 AAAA" } } },
+      { name: "edge", address: "a", port: 22, hostKey: "ssh-ed25519 AAAA" },
+    ],
     [{ hosts: { edge: "2001:db8::1" } }, { name: "edge", address: "2001:db8::1" }],
     [{ hosts: { edge: "[2001:db8::1]:22" } }, { name: "edge", address: "2001:db8::1", port: 22 }],
     [{ hosts: { edge: "u@edge.example" } }, { name: "edge", address: "edge.example", user: "u" }],
