@@ -67,14 +67,21 @@ mux_drop(struct xdp_md *ctx, __u32 end, __u32 reason, __u32 debug)
 	mux_drop(ctx, id, reason, (flags) & MUX_DEBUG)
 
 /*
- * A packet that went on its way. With a line for each CPU nobody else writes
- * it; with one for all, the adds are atomic.
+ * A packet that went on its way; the reason without redirection is the one
+ * after that with it. With a line for each CPU nobody else writes it; with one
+ * for all, the adds are atomic.
  */
 static __always_inline int
-mux_sent(struct xdp_md *ctx, const struct mux_config *cfg, struct mux_end *end,
-	 __u32 id, __u32 reason, int action, __u32 len)
+mux_sent(struct xdp_md *ctx, const struct mux_port *port, struct mux_end *end,
+	 __u32 id, __u32 reason, __u32 flags, __u32 len)
 {
-	if (cfg->stride) {
+	int action = XDP_REDIRECT;
+
+	if (!(flags & MUX_REDIRECT)) {
+		action = XDP_PASS;
+		reason++;
+	}
+	if (port->stride) {
 		end->packets++;
 		end->bytes += len;
 	} else {
@@ -82,7 +89,7 @@ mux_sent(struct xdp_md *ctx, const struct mux_config *cfg, struct mux_end *end,
 		__sync_fetch_and_add(&end->bytes, len);
 	}
 	mux_stat(reason, action, len);
-	if (end->flags & MUX_DEBUG)
+	if (flags & MUX_DEBUG)
 		mux_report(ctx, id, reason, action);
 	return action;
 }

@@ -5,26 +5,27 @@
 
 #include "outer.h"
 
-/* The end these outer headers belong to, its index + 1, or 0. */
-static __always_inline __u32
-mux_find_pop(const struct mux_config *cfg, const struct mux_port *port,
-	     const struct mux_inner *in)
+/* The end these outer headers belong to. */
+static __always_inline struct mux_end *
+mux_find_pop(const struct mux_port *port, const struct mux_inner *in, __u32 *id)
 {
-	__u32 scope = MUX_SCOPE(in->scope, port->table), ref;
 	__u32 keyless = in->scope == MUX_POP_IPIP || in->scope == MUX_POP_GRE;
+	__u32 scope = MUX_SCOPE(in->scope, port->table), kind = in->scope;
+	__u64 daddr = (__u64)in->daddr << 32;
+	struct mux_end *end;
 
 	/* without a key it is the pair of outer addresses that tells tunnels apart */
 	if (!in->v6) {
-		ref = mux_find4(cfg, scope, keyless ? in->saddr : in->key, in->daddr);
-		return ref || !keyless ? ref : mux_find4(cfg, scope, 0, in->daddr);
+		end = mux_find4(port, kind, daddr | (keyless ? in->saddr : in->key), id);
+		return end || !keyless ? end : mux_find4(port, kind, daddr, id);
 	}
 	if (keyless) {
-		ref = mux_find6(scope, in->addr[0], in->addr[1], in->addr[2],
-				in->addr[3]);
-		if (ref)
-			return ref;
+		end = mux_find6(port, scope, in->addr[0], in->addr[1], in->addr[2],
+				in->addr[3], id);
+		if (end)
+			return end;
 	}
-	return mux_find6((__u64)in->key << 32 | scope, 0, 0, in->addr[2], in->addr[3]);
+	return mux_find6(port, scope, in->key, 0, in->addr[2], in->addr[3], id);
 }
 
 /* Is there an entry in the allow-list for this source? */
@@ -40,7 +41,7 @@ __noinline int mux_source_listed(__u32 end, __u64 high, __u64 low)
 static __always_inline int
 mux_source_allowed(const struct mux_end *end, __u32 id, const struct mux_inner *in)
 {
-	const struct mux_more *more;
+	const struct mux_hop *hop;
 	const __u64 *remote;
 
 	if (end->flags & MUX_ANY_SOURCE)
@@ -50,9 +51,9 @@ mux_source_allowed(const struct mux_end *end, __u32 id, const struct mux_inner *
 			return 1;
 		return mux_source_listed(id, 0, (__u64)in->saddr << 32 | 0xffff0000);
 	}
-	more = mux_more_of(end);
-	if (more) {
-		remote = (void *)more->remote;
+	hop = end->hop ? mux_hop_of(end) : NULL;
+	if (hop) {
+		remote = (void *)hop->remote;
 		if (remote[0] == in->addr[0] && remote[1] == in->addr[1])
 			return 1;
 	}
@@ -189,24 +190,28 @@ mux_inner_tos(struct xdp_md *ctx, __u32 off, __u32 type, __u32 tos_dscp_write)
 /* Cuts the header off; nothing is left that could be wrong. */
 static __always_inline int
 mux_trim(struct xdp_md *ctx, const struct mux_end *end, const struct mux_inner *in,
-	 __u32 l3)
+	 __u32 flags, __u32 l3)
 {
 	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
-	__u64 macs = *(__u64 *)end->dmac;
-	__u32 macs_end = *(__u32 *)(end->smac + 2);
+	const struct mux_hop *hop;
+	__u32 macs_end = 0;
+	__u64 macs = 0;
 
-	if (data + sizeof(struct ethhdr) > data_end)
-		return -1;
-	if (!macs && !macs_end) {
-		macs = *(__u64 *)data;
-		macs_end = *(__u32 *)(data + 8);
-	}
 	if (in->len > in->stop &&
 	    bpf_xdp_adjust_tail(ctx, -(int)(in->len - in->stop)))
 		return -1;
+	if (l3 || flags & (MUX_DMAC | MUX_SMAC)) {
+		hop = mux_hop_of(end);
+		data = (void *)(long)ctx->data;
+		data_end = (void *)(long)ctx->data_end;
+		if (!hop || data + sizeof(struct ethhdr) > data_end)
+			return -1;
+		macs = end->hop ? *(__u64 *)hop->dmac : *(__u64 *)data;
+		macs_end = end->hop ? *(__u32 *)(hop->smac + 2) : *(__u32 *)(data + 8);
+	}
 	if (bpf_xdp_adjust_head(ctx, l3 ? in->trim - sizeof(struct ethhdr) : in->trim))
 		return -1;
-	if (!l3 && !(end->flags & (MUX_DMAC | MUX_SMAC)))
+	if (!l3 && !(flags & (MUX_DMAC | MUX_SMAC)))
 		return 0;
 	data = (void *)(long)ctx->data;
 	data_end = (void *)(long)ctx->data_end;
@@ -218,11 +223,11 @@ mux_trim(struct xdp_md *ctx, const struct mux_end *end, const struct mux_inner *
 		*(__u16 *)(data + 12) = in->type;
 		return 0;
 	}
-	if (end->flags & MUX_DMAC) {
+	if (flags & MUX_DMAC) {
 		*(__u32 *)data = macs;
 		*(__u16 *)(data + 4) = macs >> 32;
 	}
-	if (end->flags & MUX_SMAC) {
+	if (flags & MUX_SMAC) {
 		*(__u16 *)(data + 6) = macs >> 48;
 		*(__u32 *)(data + 8) = macs_end;
 	}
@@ -234,8 +239,7 @@ mux_trim(struct xdp_md *ctx, const struct mux_end *end, const struct mux_inner *
  * tunnels', in which case it is as it came.
  */
 static __always_inline int
-mux_pop_ip(struct xdp_md *ctx, const struct mux_config *cfg,
-	   const struct mux_port *port, struct mux_inner *in)
+mux_pop_ip(struct xdp_md *ctx, const struct mux_port *port, struct mux_inner *in)
 {
 	void *data_end = (void *)(long)ctx->data_end;
 	void *data = (void *)(long)ctx->data;
@@ -243,14 +247,16 @@ mux_pop_ip(struct xdp_md *ctx, const struct mux_config *cfg,
 	struct mux_end *end;
 	int rc;
 
-	id = mux_find_pop(cfg, port, in);
-	if (!id)
+	end = mux_find_pop(port, in, &id);
+	if (end && end->protocol == MUX_ALIAS) {
+		id = end->more;
+		end = mux_line(port, id);
+	}
+	if (!end)
 		return -MUX_R_UNKNOWN;
-	id--;
-	end = mux_line(cfg, id);
-	if (!end || !end->protocol)
-		return MUX_DROP(ctx, id, MUX_R_NO_END, 0);
 	flags = end->flags;
+	if (!end->protocol)
+		return MUX_DROP(ctx, id, MUX_R_NO_END, 0);
 	if (!mux_source_allowed(end, id, in))
 		return MUX_DROP(ctx, id, MUX_R_WRONG_SOURCE, flags);
 	if (in->critical)
@@ -271,21 +277,18 @@ mux_pop_ip(struct xdp_md *ctx, const struct mux_config *cfg,
 		if (in->stop - in->trim < sizeof(struct ethhdr))
 			return MUX_DROP(ctx, id, MUX_R_INNER_BAD, flags);
 	}
-	/* an outer Not-ECT never changes the inner field */
+	/* an outer Not-ECT or ECT(0) never changes the inner field */
 	tos = in->tos | (flags & MUX_DSCP ? 0x100 : 0);
-	if (tos & 0x103 && mux_inner_tos(ctx, in->trim, in->type, tos))
+	if (tos & 0x101 && mux_inner_tos(ctx, in->trim, in->type, tos))
 		return MUX_DROP(ctx, id, MUX_R_ECN, flags);
 	if (flags & MUX_REDIRECT &&
 	    bpf_redirect_map(&mux_devs, end->egress, 0) != XDP_REDIRECT)
 		return MUX_DROP(ctx, id, MUX_R_NO_EGRESS, flags);
-	if (tos & 0x103)
+	if (tos & 0x101)
 		mux_inner_tos(ctx, in->trim, in->type, tos | 0x200);
-	if (mux_trim(ctx, end, in, l3))
+	if (mux_trim(ctx, end, in, flags, l3))
 		return MUX_DROP(ctx, id, MUX_R_HEADROOM, flags);
-	if (flags & MUX_REDIRECT)
-		return mux_sent(ctx, cfg, end, id, MUX_R_POP_REDIRECT,
-				XDP_REDIRECT, in->len);
-	return mux_sent(ctx, cfg, end, id, MUX_R_POP_PASS, XDP_PASS, in->len);
+	return mux_sent(ctx, port, end, id, MUX_R_POP_REDIRECT, flags, in->len);
 }
 
 #endif

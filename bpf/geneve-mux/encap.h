@@ -51,7 +51,7 @@ mux_write_l4(__u32 *word, const struct mux_end *end, const struct mux_outer *o,
 		return;
 	}
 	if (!sport)
-		sport = bpf_htons(0xc000 | (o->hash & 0x3fff));
+		sport = bpf_htons(0xc000 | o->hash >> 18);
 	word[0] = sport | end->dport << 16;
 	word[1] = bpf_htons(o->total - ip_len);
 	if (protocol == MUX_GENEVE)
@@ -76,7 +76,7 @@ static __always_inline __u32 mux_ip_protocol(const __u32 protocol, __be16 type)
  * their own take turns.
  */
 static __always_inline void
-mux_write_v4(__u32 *word, const struct mux_config *cfg, const struct mux_end *end,
+mux_write_v4(__u32 *word, const struct mux_port *port, const struct mux_end *end,
 	     const struct mux_packet *p, const struct mux_outer *o, __u32 proto)
 {
 	__u32 frag = 0, id = 0, w0, w1, w2;
@@ -85,8 +85,8 @@ mux_write_v4(__u32 *word, const struct mux_config *cfg, const struct mux_end *en
 		frag = bpf_htons(MUX_DONT_FRAG);
 	} else {
 		id = end->packets;
-		if (cfg->stride)
-			id = id * cfg->cpus + bpf_get_smp_processor_id();
+		if (port->stride)
+			id = id * port->cpus + bpf_get_smp_processor_id();
 		id = bpf_htons((__u16)id);
 	}
 	w0 = 0x45 | o->tos << 8 | bpf_htons((__u16)o->total) << 16;
@@ -103,12 +103,12 @@ mux_write_v4(__u32 *word, const struct mux_config *cfg, const struct mux_end *en
 
 /* The IPv6 header; its flow label spreads tunnels without ports (RFC 6438). */
 static __always_inline void
-mux_write_v6(__u32 *word, const struct mux_more *more, const struct mux_outer *o,
+mux_write_v6(__u32 *word, const struct mux_hop *hop, const struct mux_outer *o,
 	     __u32 proto)
 {
-	word[0] = bpf_htonl(6u << 28 | o->tos << 20 | (o->hash & 0xfffff));
+	word[0] = bpf_htonl(6u << 28 | o->tos << 20 | (o->hash >> 12));
 	word[1] = bpf_htons((__u16)(o->total - 40)) | proto << 16 | o->ttl << 24;
-	__builtin_memcpy(word + 2, more->local, 32);
+	__builtin_memcpy(word + 2, hop->local, 32);
 }
 
 /*
@@ -203,26 +203,42 @@ mux_too_big(struct xdp_md *ctx, const struct mux_port *port, struct mux_packet *
 	return XDP_TX;
 }
 
+/* Which of the tunnel's payload: the frame, or the IP packet in it. */
+static __always_inline int
+mux_measure(struct mux_outer *o, const struct mux_packet *p, __u32 l3, __u32 headers)
+{
+	o->type = bpf_htons(MUX_ETH_P_TEB);
+	o->total = headers + p->len;
+	if (!l3)
+		return 0;
+	if (!p->l3_len)
+		return -1;
+	o->type = p->v6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
+	o->total = headers + p->l3_len;
+	return 0;
+}
+
 /*
  * Everything is decided before the first byte is changed. v6 and protocol are
  * constants: each of the eight headers is code of its own, at fixed offsets.
  */
 static __always_inline int
-mux_push_ip(struct xdp_md *ctx, const struct mux_config *cfg,
-	    const struct mux_port *port, struct mux_end *end, __u32 id,
-	    struct mux_packet *p, const __u32 v6, const __u32 protocol)
+mux_push_ip(struct xdp_md *ctx, const struct mux_port *port, struct mux_end *end,
+	    __u32 id, struct mux_packet *p, const __u32 v6, const __u32 protocol)
 {
 	const __u32 ip_len = v6 ? 40 : 20;
 	const __u32 udp = protocol == MUX_GENEVE || protocol == MUX_VXLAN;
 	__u32 flags = end->flags, l3 = flags & MUX_L3 || protocol == MUX_IPIP;
 	void *data = (void *)(long)ctx->data, *data_end;
-	struct mux_outer o = { .type = bpf_htons(MUX_ETH_P_TEB) };
 	struct mux_more *more = NULL;
+	struct mux_outer o = {};
+	struct mux_hop *hop;
 	__u32 proto;
 	int rc;
 
+	hop = mux_hop_of(end);
 	o.l4 = mux_l4_len(protocol, flags);
-	if (v6 || flags & (MUX_OPTIONS | MUX_DMAC | MUX_SMAC)) {
+	if (flags & (MUX_OPTIONS | MUX_DMAC | MUX_SMAC)) {
 		more = mux_more_of(end);
 		if (!more)
 			return MUX_DROP(ctx, id, MUX_R_NO_END, flags);
@@ -233,13 +249,10 @@ mux_push_ip(struct xdp_md *ctx, const struct mux_config *cfg,
 			o.l4 += o.options;
 		}
 	}
-	o.total = ip_len + o.l4 + p->len;
-	if (l3) {
-		if (!p->l3_len)
-			return MUX_DROP(ctx, id, MUX_R_NOT_L3, flags);
-		o.type = p->v6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
-		o.total = ip_len + o.l4 + p->l3_len;
-	}
+	if (!hop || (v6 && !end->hop))
+		return MUX_DROP(ctx, id, MUX_R_NO_END, flags);
+	if (mux_measure(&o, p, l3, ip_len + o.l4))
+		return MUX_DROP(ctx, id, MUX_R_NOT_L3, flags);
 	if (o.total > (end->mtu ? end->mtu : 0xffff))
 		return mux_too_big(ctx, port, p, id, flags,
 				   end->mtu - ip_len - o.l4 - (l3 ? 0 : p->l3));
@@ -249,24 +262,25 @@ mux_push_ip(struct xdp_md *ctx, const struct mux_config *cfg,
 	o.tos = p->tos;
 	if (flags & MUX_DSCP)
 		o.tos = (end->tos & 0xfc) | (p->tos & 3);
-	if (end->mode & MUX_ECN_COMPAT)
+	if (flags & MUX_ECN_COMPAT)
 		o.tos &= 0xfc;
 	o.hash = mux_flow_hash(p);
-	if (flags & MUX_FIB && mux_needs_route(cfg, end)) {
-		rc = mux_resolve(ctx, id);
+	if (end->hop && mux_needs_route(hop)) {
+		rc = mux_resolve(ctx, end->hop);
 		if (rc)
 			return MUX_DROP(ctx, id, rc, flags);
 	}
-	if (flags & MUX_REDIRECT &&
-	    bpf_redirect_map(&mux_devs, end->egress, 0) != XDP_REDIRECT)
-		return MUX_DROP(ctx, id, MUX_R_NO_EGRESS, flags);
+	if (flags & MUX_REDIRECT) {
+		if (bpf_redirect_map(&mux_devs, hop->egress, 0) != XDP_REDIRECT)
+			return MUX_DROP(ctx, id, MUX_R_NO_EGRESS, flags);
+	}
 
 	data_end = (void *)(long)ctx->data_end;
 	if (data + sizeof(struct ethhdr) > data_end)
 		return mux_stat(MUX_R_SHORT, XDP_PASS, p->len);
-	o.macs = *(__u64 *)end->dmac;
-	o.macs_end = *(__u32 *)(end->smac + 2);
-	if (!o.macs && !o.macs_end) {
+	o.macs = *(__u64 *)hop->dmac;
+	o.macs_end = *(__u32 *)(hop->smac + 2);
+	if (!end->hop) {
 		/* none given: the frame is already addressed to who forwards it */
 		o.macs = *(__u64 *)data;
 		o.macs_end = *(__u32 *)(data + 8);
@@ -286,15 +300,14 @@ mux_push_ip(struct xdp_md *ctx, const struct mux_config *cfg,
 	*(__u16 *)(data + 12) = v6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
 	proto = mux_ip_protocol(protocol, o.type);
 	if (v6)
-		mux_write_v6(data + sizeof(struct ethhdr), more, &o, proto);
+		mux_write_v6(data + sizeof(struct ethhdr), hop, &o, proto);
 	else
-		mux_write_v4(data + sizeof(struct ethhdr), cfg, end, p, &o, proto);
+		mux_write_v4(data + sizeof(struct ethhdr), port, end, p, &o, proto);
 	if (protocol != MUX_IPIP)
 		mux_write_l4(data + sizeof(struct ethhdr) + ip_len, end, &o,
 			     protocol, ip_len);
-	if (o.options && mux_write_options(ctx, end->more - 1,
-					   sizeof(struct ethhdr) + ip_len + 16,
-					   o.options))
+	if (o.options && mux_write_options(ctx, end->more, sizeof(struct ethhdr) +
+					   ip_len + 16, o.options))
 		return MUX_DROP(ctx, id, MUX_R_HEADROOM, flags);
 	if ((udp && v6 && !(flags & MUX_CSUM_ZERO)) ||
 	    (!(udp && v6) && protocol != MUX_IPIP && flags & MUX_CSUM)) {
@@ -302,10 +315,7 @@ mux_push_ip(struct xdp_md *ctx, const struct mux_config *cfg,
 				  o.total - ip_len, udp))
 			return MUX_DROP(ctx, id, MUX_R_TOO_BIG, flags);
 	}
-	if (flags & MUX_REDIRECT)
-		return mux_sent(ctx, cfg, end, id, MUX_R_PUSH_REDIRECT,
-				XDP_REDIRECT, p->len);
-	return mux_sent(ctx, cfg, end, id, MUX_R_PUSH_PASS, XDP_PASS, p->len);
+	return mux_sent(ctx, port, end, id, MUX_R_PUSH_REDIRECT, flags, p->len);
 }
 
 #endif

@@ -132,14 +132,12 @@ __noinline int mux_too_big_v6(struct xdp_md *ctx, __u32 l3, __u32 mtu, __u32 fra
 	void *data_end = (void *)(long)ctx->data_end;
 	void *data = (void *)(long)ctx->data;
 	__u64 src[2], dst[2], sum;
-	const struct mux_config *cfg = mux_configuration();
-	const struct mux_port *port;
+	const struct mux_port *port = mux_find_port(ctx->ingress_ifindex);
 	const __u64 *own;
 	struct mux_icmp *icmp;
 	struct ipv6hdr *ip;
 	__u32 *word;
 
-	port = cfg ? mux_find_port(cfg, ctx->ingress_ifindex) : NULL;
 	if (l3 > 22 || !port)
 		return -1;
 	own = (void *)port->addr6;

@@ -30,7 +30,7 @@ struct mux_inner {
 };
 
 static __always_inline int
-mux_outer_udp(const struct mux_config *cfg, struct mux_inner *in, void *data,
+mux_outer_udp(const struct mux_port *port, struct mux_inner *in, void *data,
 	      void *data_end)
 {
 	__u32 *word = MUX_AT(data, in->l4, 0x7f), ports, len;
@@ -38,9 +38,9 @@ mux_outer_udp(const struct mux_config *cfg, struct mux_inner *in, void *data,
 	if ((void *)word + 8 > data_end)
 		return MUX_R_SHORT;
 	ports = word[0];
-	if (ports >> 16 == cfg->geneve_port)
+	if (ports >> 16 == port->geneve_port)
 		in->scope = MUX_POP_GENEVE;
-	else if (ports >> 16 == cfg->vxlan_port)
+	else if (ports >> 16 == port->vxlan_port)
 		in->scope = MUX_POP_VXLAN;
 	else
 		return MUX_R_NOT_TUNNEL;
@@ -95,7 +95,7 @@ mux_outer_gre(struct mux_inner *in, void *data, void *data_end)
 }
 
 static __always_inline int
-mux_outer_l4(const struct mux_config *cfg, struct mux_inner *in, __u32 proto,
+mux_outer_l4(const struct mux_port *port, struct mux_inner *in, __u32 proto,
 	     void *data, void *data_end)
 {
 	int rc = 0;
@@ -104,7 +104,7 @@ mux_outer_l4(const struct mux_config *cfg, struct mux_inner *in, __u32 proto,
 	in->csum = 0;
 	in->critical = 0;
 	if (proto == IPPROTO_UDP) {
-		rc = mux_outer_udp(cfg, in, data, data_end);
+		rc = mux_outer_udp(port, in, data, data_end);
 	} else if (proto == IPPROTO_GRE) {
 		rc = mux_outer_gre(in, data, data_end);
 	} else {
@@ -125,7 +125,7 @@ static __always_inline int mux_is_ours(__u32 proto)
 }
 
 static __always_inline int
-mux_outer_v4(struct xdp_md *ctx, const struct mux_config *cfg,
+mux_outer_v4(struct xdp_md *ctx, const struct mux_port *port,
 	     struct mux_inner *in, void *data, void *data_end)
 {
 	__u32 *word = data + sizeof(struct ethhdr), ihl;
@@ -150,7 +150,7 @@ mux_outer_v4(struct xdp_md *ctx, const struct mux_config *cfg,
 		return MUX_R_SHORT;
 	if (word[1] >> 16 & bpf_htons(MUX_FRAG))
 		return MUX_R_FRAGMENT;
-	rc = mux_outer_l4(cfg, in, word[2] >> 8 & 0xff, data, data_end);
+	rc = mux_outer_l4(port, in, word[2] >> 8 & 0xff, data, data_end);
 	if (rc)
 		return rc;
 	sum = (__u64)word[0] + word[1] + word[2] + word[3] + word[4];
@@ -168,7 +168,7 @@ mux_outer_v4(struct xdp_md *ctx, const struct mux_config *cfg,
  * IPv6 tunnels send one, with the tunnel encapsulation limit (RFC 2473).
  */
 static __always_inline int
-mux_outer_v6(const struct mux_config *cfg, struct mux_inner *in, void *data,
+mux_outer_v6(const struct mux_port *port, struct mux_inner *in, void *data,
 	     void *data_end)
 {
 	__u32 *word = data + sizeof(struct ethhdr), proto;
@@ -199,7 +199,7 @@ mux_outer_v6(const struct mux_config *cfg, struct mux_inner *in, void *data,
 		return MUX_R_NOT_TUNNEL;
 	if (in->l4 > in->stop || in->stop > in->len)
 		return MUX_R_SHORT;
-	return mux_outer_l4(cfg, in, proto, data, data_end);
+	return mux_outer_l4(port, in, proto, data, data_end);
 }
 
 #endif

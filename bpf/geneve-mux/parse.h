@@ -70,8 +70,7 @@ mux_parse_v4(struct mux_packet *p, void *l3, void *data_end)
 	p->daddr = ip->daddr;
 	if ((word & 0xf) == 5 && !(ip->frag_off & bpf_htons(MUX_FRAG)))
 		ports = mux_ports_of(l3 + sizeof(*ip), data_end, ip->protocol);
-	p->flow = mux_mix(((__u64)p->daddr << 32 | p->saddr) ^
-			  ((__u64)ports << 8 | ip->protocol) * MUX_K1);
+	p->flow = ((__u64)p->daddr << 32 | p->saddr) ^ ports * MUX_K1;
 	return 0;
 }
 
@@ -96,14 +95,13 @@ mux_parse_v6(struct mux_packet *p, void *l3, void *data_end)
 	p->df = 1;	/* a router does not fragment IPv6 */
 	__builtin_memcpy(p->addr, &ip->saddr, 32);
 	ports = mux_ports_of(l3 + sizeof(*ip), data_end, ip->nexthdr);
-	p->flow = mux_mix(p->addr[0] ^ p->addr[3] ^
-			  ((__u64)ports << 8 | ip->nexthdr) * MUX_K1);
+	p->flow = mux_mix(p->addr[0] ^ p->addr[3] ^ ports * MUX_K1);
 	p->flow = mux_mix(p->flow ^ p->addr[1] ^ p->addr[2] * MUX_K1);
 	return 0;
 }
 
 /*
- * Returns 0 for an IP packet, else the reason why it is none; everything but
+ * Fills in a zeroed p. Returns 0 for an IP packet, else the reason why it is none; everything but
  * MUX_R_SHORT of the Ethernet header leaves a frame that a tunnel for Ethernet
  * may carry as it is.
  */
@@ -115,14 +113,9 @@ static __always_inline int mux_parse(struct xdp_md *ctx, struct mux_packet *p)
 	struct mux_vlan *tag;
 	__be16 proto;
 
-	p->l3_len = 0;
-	p->v6 = 0;
-	p->df = 0;
-	p->tos = 0;
 	p->ttl = 64;
 	p->len = data_end - data;
 	p->l3 = sizeof(*eth);
-	p->flow = 0;
 	if (data + sizeof(*eth) > data_end)
 		return MUX_R_SHORT;
 	proto = eth->h_proto;

@@ -10,51 +10,46 @@
 #define MUX_AF_INET6	10
 
 /*
- * Looks the outer destination up and keeps the answer in the end's line for
- * fib_jiffies. Two CPUs may do so at once; while a next hop changes, a frame
- * may leave with the old one's MAC, as it might have a moment earlier.
- * Returns 0, or the reason why there is no way.
+ * Looks up the way to a hop and keeps the answer there until it is too old. Two
+ * CPUs may do so at once; while a next hop changes, a frame may leave with the
+ * old one's MAC, as it might have a moment earlier. Returns 0, or the reason
+ * why there is no way.
  */
-__noinline int mux_resolve(struct xdp_md *ctx, __u32 id)
+__noinline int mux_resolve(struct xdp_md *ctx, __u32 at)
 {
-	const struct mux_config *cfg = mux_configuration();
 	struct bpf_fib_lookup fib = { .ifindex = ctx->ingress_ifindex };
-	struct mux_more *more;
-	struct mux_end *end;
+	struct mux_hop *hop = bpf_map_lookup_elem(&mux_hops, &at);
 	long rc;
 
-	end = cfg ? mux_line(cfg, id) : NULL;
-	if (!end)
+	if (!hop)
 		return MUX_R_NO_END;
-	if (end->flags & MUX_V6) {
-		more = mux_more_of(end);
-		if (!more)
-			return MUX_R_NO_END;
-		fib.family = MUX_AF_INET6;
-		__builtin_memcpy(fib.ipv6_src, more->local, 16);
-		__builtin_memcpy(fib.ipv6_dst, more->remote, 16);
+	if (hop->hold == MUX_STATIC)
+		return 0;
+	fib.family = hop->family;
+	if (hop->family == MUX_AF_INET6) {
+		__builtin_memcpy(fib.ipv6_src, hop->local, 16);
+		__builtin_memcpy(fib.ipv6_dst, hop->remote, 16);
 	} else {
-		fib.family = MUX_AF_INET;
-		fib.ipv4_src = end->local;
-		fib.ipv4_dst = end->remote;
+		fib.ipv4_src = *(__be32 *)hop->local;
+		fib.ipv4_dst = *(__be32 *)hop->remote;
 	}
 	rc = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
 	if (rc == BPF_FIB_LKUP_RET_NO_NEIGH)
 		return MUX_R_NO_NEIGHBOUR;
 	if (rc != BPF_FIB_LKUP_RET_SUCCESS)
 		return MUX_R_NO_ROUTE;
-	__builtin_memcpy(end->dmac, fib.dmac, 6);
-	__builtin_memcpy(end->smac, fib.smac, 6);
-	end->egress = fib.ifindex;
-	end->resolved = bpf_jiffies64();
+	__builtin_memcpy(hop->dmac, fib.dmac, 6);
+	__builtin_memcpy(hop->smac, fib.smac, 6);
+	hop->egress = fib.ifindex;
+	hop->resolved = bpf_jiffies64();
+	hop->valid = hop->hold;
 	return 0;
 }
 
-static __always_inline int
-mux_needs_route(const struct mux_config *cfg, const struct mux_end *end)
+/* A static hop comes here once in 2^32 jiffies, for nothing. */
+static __always_inline int mux_needs_route(const struct mux_hop *hop)
 {
-	return !end->egress ||
-	       (__u32)bpf_jiffies64() - end->resolved >= cfg->fib_jiffies;
+	return (__u32)bpf_jiffies64() - hop->resolved >= hop->valid;
 }
 
 #endif

@@ -9,19 +9,20 @@
 
 /*
  * Sizes of a stand-alone object. Build with other figures, or load with maps
- * made beforehand: the program takes the masks from mux_config.
+ * made beforehand: the program takes its masks from mux_ports, whose own size
+ * must be a power of two and is fixed when it is built.
  */
-#ifndef MUX_SLOTS4
-#define MUX_SLOTS4	65536
+#ifndef MUX_ENDS
+#define MUX_ENDS	65536
 #endif
 #ifndef MUX_SLOTS6
 #define MUX_SLOTS6	4096
 #endif
-#ifndef MUX_ENDS
-#define MUX_ENDS	16384
+#ifndef MUX_HOPS
+#define MUX_HOPS	4096
 #endif
 #ifndef MUX_MORES
-#define MUX_MORES	4096
+#define MUX_MORES	1024
 #endif
 #ifndef MUX_PORTS
 #define MUX_PORTS	1024
@@ -42,11 +43,10 @@ struct {						\
 	__type(value, value_type);			\
 } name SEC(".maps")
 
-MUX_ARRAY(mux_config, 1, struct mux_config);
 MUX_ARRAY(mux_ports, MUX_PORTS, struct mux_port);
-MUX_ARRAY(mux_v4, MUX_SLOTS4, struct mux_slot4);
-MUX_ARRAY(mux_v6, MUX_SLOTS6, struct mux_slot6);
 MUX_ARRAY(mux_ends, MUX_ENDS, struct mux_end);
+MUX_ARRAY(mux_v6, MUX_SLOTS6, struct mux_slot6);
+MUX_ARRAY(mux_hops, MUX_HOPS, struct mux_hop);
 MUX_ARRAY(mux_more, MUX_MORES, struct mux_more);
 
 struct {
@@ -106,125 +106,144 @@ struct {
  * only the context and numbers, so map values are looked up again inside.
  */
 
-static __always_inline const struct mux_config *mux_configuration(void)
+/* The slot of an interface that is not in the first one of its hash. */
+__noinline int mux_find_port_on(__u32 ifindex)
 {
-	__u32 zero = 0;
+	__u32 i, at, hash = ifindex;
+	const struct mux_port *port;
 
-	return bpf_map_lookup_elem(&mux_config, &zero);
-}
-
-static __always_inline const struct mux_port *
-mux_find_port(const struct mux_config *cfg, __u32 ifindex)
-{
-	__u32 i, hash = mux_hash_port(ifindex);
-
-	for (i = 0; i < 8; i++) {
-		__u32 at = (hash + i) & cfg->mask_ports;
-		const struct mux_port *port = bpf_map_lookup_elem(&mux_ports, &at);
-
+	for (i = 1; i < 8; i++) {
+		at = (hash + i) & (MUX_PORTS - 1);
+		port = bpf_map_lookup_elem(&mux_ports, &at);
 		if (!port || !port->ifindex)
-			return NULL;
+			return -1;
 		if (port->ifindex == ifindex)
-			return port;
+			return at;
 	}
-	return NULL;
+	return -1;
 }
 
-/*
- * One slot: the end's index + 1, 0 where the search is over, MUX_TOMB where it
- * goes on. A slot is read as two words; a writer that sets the one with the end
- * last, and a deleted slot's key before its end, is never seen half done.
- */
-static __always_inline __u32
-mux_probe4(const struct mux_config *cfg, __u32 at, __u32 scope, __u64 key)
+static __always_inline const struct mux_port *mux_find_port(__u32 ifindex)
 {
-	const volatile __u64 *slot;
-	__u64 word;
+	__u32 at = ifindex & (MUX_PORTS - 1);
+	const struct mux_port *port;
 
-	at &= cfg->mask4;
-	slot = bpf_map_lookup_elem(&mux_v4, &at);
-	if (!slot)
-		return 0;
-	word = slot[1];
-	if (slot[0] == key && (__u32)word == scope)
-		return word >> 32;
-	return word >> 32 ? MUX_TOMB : 0;
-}
-
-/* Only few entries lie further behind their hash than two slots. */
-__noinline int mux_find4_on(__u32 at, __u32 scope, __u64 key)
-{
-	const struct mux_config *cfg = mux_configuration();
-	__u32 i, found;
-
-	if (!cfg)
-		return 0;
-	for (i = 2; i < MUX_WINDOW; i++) {
-		found = mux_probe4(cfg, at + i, scope, key);
-		if (found != MUX_TOMB)
-			return found;
+	port = bpf_map_lookup_elem(&mux_ports, &at);
+	if (port && port->ifindex != ifindex) {
+		if (!port->ifindex)
+			return NULL;
+		at = mux_find_port_on(ifindex);
+		port = bpf_map_lookup_elem(&mux_ports, &at);
 	}
-	return 0;
+	return port;
 }
 
-/* Returns the end's index + 1, or 0. */
-static __always_inline __u32
-mux_find4(const struct mux_config *cfg, __u32 scope, __u32 a, __u32 b)
+/* Where this CPU's lines begin. */
+static __always_inline __u32 mux_base(const struct mux_port *port)
 {
-	__u32 at = mux_hash4(scope, a, b), found;
-	__u64 key = (__u64)b << 32 | a;
-
-	found = mux_probe4(cfg, at, scope, key);
-	if (found != MUX_TOMB)
-		return found;
-	found = mux_probe4(cfg, at + 1, scope, key);
-	if (found != MUX_TOMB)
-		return found;
-	return mux_find4_on(at, scope, key);
+	return bpf_get_smp_processor_id() * port->stride;
 }
 
-__noinline int mux_find6(__u64 vni_scope, __u64 a0, __u64 a1, __u64 b0, __u64 b1)
+static __always_inline struct mux_end *mux_line(const struct mux_port *port, __u32 id)
 {
-	const struct mux_config *cfg = mux_configuration();
-	__u32 i, at, hash, scope = vni_scope, vni = vni_scope >> 32;
-	__u64 w[4] = { a0, a1, b0, b1 }, word;
-	const volatile __u64 *slot;
+	__u32 at = id + mux_base(port);
 
-	if (!cfg)
-		return 0;
-	hash = mux_hash6(scope, vni, w);
-	for (i = 0; i < MUX_WINDOW; i++) {
-		at = (hash + i) & cfg->mask6;
-		slot = bpf_map_lookup_elem(&mux_v6, &at);
-		if (!slot)
-			return 0;
-		word = slot[0];
-		if ((__u32)word == scope && (__u32)slot[1] == vni &&
-		    slot[2] == w[0] && slot[3] == w[1] &&
-		    slot[4] == w[2] && slot[5] == w[3])
-			return word >> 32;
-		if (!(word >> 32))
-			return 0;
-	}
-	return 0;
-}
-
-/* The line of an end: this CPU's own where there is one for each. */
-static __always_inline struct mux_end *
-mux_line(const struct mux_config *cfg, __u32 end)
-{
-	__u32 at = end;
-
-	if (cfg->stride)
-		at += bpf_get_smp_processor_id() * cfg->stride;
 	return bpf_map_lookup_elem(&mux_ends, &at);
+}
+
+static __always_inline struct mux_hop *mux_hop_of(const struct mux_end *end)
+{
+	__u32 at = end->hop;
+
+	return bpf_map_lookup_elem(&mux_hops, &at);
 }
 
 static __always_inline struct mux_more *mux_more_of(const struct mux_end *end)
 {
-	__u32 at = end->more - 1;
+	__u32 at = end->more;
 
 	return bpf_map_lookup_elem(&mux_more, &at);
+}
+
+/* Few entries lie behind the first two slots of their hash: the index, or -1. */
+__noinline int mux_find4_on(__u32 hash, __u32 mask, __u32 base, __u64 key, __u32 scope)
+{
+	const struct mux_end *end;
+	__u32 i, at;
+
+	for (i = 2; i < MUX_WINDOW; i++) {
+		at = ((hash + i) & mask) + base;
+		end = bpf_map_lookup_elem(&mux_ends, &at);
+		if (!end || !end->scope)
+			return -1;
+		if (*(__u64 *)&end->a == key && end->scope == scope)
+			return (hash + i) & mask;
+	}
+	return -1;
+}
+
+/*
+ * The line of an IPv4 key. A writer that sets the scope last, and takes it away
+ * first, never lets a half-written line be seen.
+ */
+static __always_inline struct mux_end *
+mux_find4(const struct mux_port *port, __u32 kind, __u64 key, __u32 *id)
+{
+	/* mux_hash4(), the product of scope and MUX_K1 being half known already */
+	__u64 seed = port->seed + (MUX_SCOPE(kind, 0) * MUX_K1);
+	__u32 hash = mux_mix(key ^ seed) * MUX_K1 >> 32;
+	__u32 scope = MUX_SCOPE(kind, port->table), base = mux_base(port), at;
+	struct mux_end *end;
+
+	*id = hash & port->mask4;
+	at = *id + base;
+	end = bpf_map_lookup_elem(&mux_ends, &at);
+	if (!end || (*(__u64 *)&end->a == key && end->scope == scope))
+		return end;
+	if (!end->scope)
+		return NULL;
+	*id = (hash + 1) & port->mask4;
+	at = *id + base;
+	end = bpf_map_lookup_elem(&mux_ends, &at);
+	if (!end || (*(__u64 *)&end->a == key && end->scope == scope))
+		return end;
+	if (!end->scope)
+		return NULL;
+	*id = mux_find4_on(hash, port->mask4, base, key, scope);
+	if (*id == (__u32)-1)
+		return NULL;
+	at = *id + base;
+	return bpf_map_lookup_elem(&mux_ends, &at);
+}
+
+/* The index of the end an IPv6 key leads to, or -1; mask and scope in one. */
+__noinline int mux_find6_end(__u64 scope_mask, __u64 a0, __u64 a1, __u64 b0, __u64 b1)
+{
+	__u32 i, at, hash, scope = scope_mask, mask = scope_mask >> 32;
+	__u64 w[4] = { a0, a1, b0, b1 };
+	const struct mux_slot6 *slot;
+	const __u64 *have;
+
+	hash = mux_hash6(scope, w);
+	for (i = 0; i < MUX_WINDOW; i++) {
+		at = (hash + i) & mask;
+		slot = bpf_map_lookup_elem(&mux_v6, &at);
+		if (!slot || !slot->scope)
+			return -1;
+		have = (const void *)slot->a;
+		if (slot->scope == scope && have[0] == w[0] &&
+		    have[1] == w[1] && have[2] == w[2] && have[3] == w[3])
+			return slot->end;
+	}
+	return -1;
+}
+
+static __always_inline struct mux_end *
+mux_find6(const struct mux_port *port, __u32 scope, __u64 a0, __u64 a1, __u64 b0,
+	  __u64 b1, __u32 *id)
+{
+	*id = mux_find6_end((__u64)port->mask6 << 32 | scope, a0, a1, b0, b1);
+	return *id == (__u32)-1 ? NULL : mux_line(port, *id);
 }
 
 #endif

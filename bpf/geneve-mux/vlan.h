@@ -5,10 +5,27 @@
 
 #include "decap.h"
 
+/* The MACs of a frame with those of the hop in place of them, as flags say. */
+static __always_inline void
+mux_vlan_macs(const struct mux_end *end, __u32 flags, __u64 *macs, __u32 *macs_end)
+{
+	const struct mux_hop *hop = end->hop ? mux_hop_of(end) : NULL;
+
+	if (!hop)
+		return;
+	if (flags & MUX_DMAC)
+		*macs = (*macs & 0xffff000000000000ull) |
+			(*(__u64 *)hop->dmac & 0xffffffffffffull);
+	if (flags & MUX_SMAC) {
+		*macs = (*macs & 0xffffffffffffull) |
+			(*(__u64 *)hop->dmac & 0xffff000000000000ull);
+		*macs_end = *(__u32 *)(hop->smac + 2);
+	}
+}
+
 static __always_inline int
-mux_push_vlan(struct xdp_md *ctx, const struct mux_config *cfg,
-	      const struct mux_port *port, struct mux_end *end, __u32 id,
-	      struct mux_packet *p, const __u32 tags)
+mux_push_vlan(struct xdp_md *ctx, const struct mux_port *port, struct mux_end *end,
+	      __u32 id, struct mux_packet *p, const __u32 tags)
 {
 	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
 	__u32 flags = end->flags, macs_end;
@@ -21,12 +38,9 @@ mux_push_vlan(struct xdp_md *ctx, const struct mux_config *cfg,
 		return MUX_DROP(ctx, id, MUX_R_NO_EGRESS, flags);
 	if (data + sizeof(struct ethhdr) > data_end)
 		return mux_stat(MUX_R_SHORT, XDP_PASS, p->len);
-	macs = *(__u64 *)end->dmac;
-	macs_end = *(__u32 *)(end->smac + 2);
-	if (!macs && !macs_end) {
-		macs = *(__u64 *)data;
-		macs_end = *(__u32 *)(data + 8);
-	}
+	macs = *(__u64 *)data;
+	macs_end = *(__u32 *)(data + 8);
+	mux_vlan_macs(end, flags, &macs, &macs_end);
 	if (bpf_xdp_adjust_head(ctx, -4 * (int)tags))
 		return MUX_DROP(ctx, id, MUX_R_HEADROOM, flags);
 	data = (void *)(long)ctx->data;
@@ -40,16 +54,12 @@ mux_push_vlan(struct xdp_md *ctx, const struct mux_config *cfg,
 						  end->vni >> 16);
 	*(__u32 *)(data + 8 + 4 * tags) = bpf_htonl((__u32)ETH_P_8021Q << 16 |
 						    (end->vni & 0xffff));
-	if (flags & MUX_REDIRECT)
-		return mux_sent(ctx, cfg, end, id, MUX_R_PUSH_REDIRECT,
-				XDP_REDIRECT, p->len);
-	return mux_sent(ctx, cfg, end, id, MUX_R_PUSH_PASS, XDP_PASS, p->len);
+	return mux_sent(ctx, port, end, id, MUX_R_PUSH_REDIRECT, flags, p->len);
 }
 
 /* As mux_pop_ip(); proto is the frame's first EtherType. */
 static __always_inline int
-mux_pop_vlan(struct xdp_md *ctx, const struct mux_config *cfg,
-	     const struct mux_port *port, __be16 proto)
+mux_pop_vlan(struct xdp_md *ctx, const struct mux_port *port, __be16 proto)
 {
 	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
 	__u32 id, flags, scope = MUX_POP_VLAN, len = data_end - data, macs_end, key;
@@ -70,27 +80,22 @@ mux_pop_vlan(struct xdp_md *ctx, const struct mux_config *cfg,
 		scope = MUX_POP_QINQ;
 		tags = 2;
 	}
-	id = mux_find4(cfg, MUX_SCOPE(scope, port->table), key, 0);
-	if (!id)
+	end = mux_find4(port, scope, key, &id);
+	if (end && end->protocol == MUX_ALIAS) {
+		id = end->more;
+		end = mux_line(port, id);
+	}
+	if (!end)
 		return -MUX_R_UNKNOWN;
-	id--;
-	end = mux_line(cfg, id);
-	if (!end || !end->protocol)
-		return MUX_DROP(ctx, id, MUX_R_NO_END, 0);
 	flags = end->flags;
+	if (!end->protocol)
+		return MUX_DROP(ctx, id, MUX_R_NO_END, 0);
 	if (flags & MUX_REDIRECT &&
 	    bpf_redirect_map(&mux_devs, end->egress, 0) != XDP_REDIRECT)
 		return MUX_DROP(ctx, id, MUX_R_NO_EGRESS, flags);
 	macs = *(__u64 *)data;
 	macs_end = *(__u32 *)(data + 8);
-	if (flags & MUX_DMAC)
-		macs = (macs & 0xffff000000000000ull) |
-		       (*(__u64 *)end->dmac & 0xffffffffffffull);
-	if (flags & MUX_SMAC) {
-		macs = (macs & 0xffffffffffffull) |
-		       (*(__u64 *)end->dmac & 0xffff000000000000ull);
-		macs_end = *(__u32 *)(end->smac + 2);
-	}
+	mux_vlan_macs(end, flags, &macs, &macs_end);
 	if (bpf_xdp_adjust_head(ctx, 4 * (int)tags))
 		return MUX_DROP(ctx, id, MUX_R_HEADROOM, flags);
 	data = (void *)(long)ctx->data;
@@ -99,10 +104,7 @@ mux_pop_vlan(struct xdp_md *ctx, const struct mux_config *cfg,
 		return MUX_DROP(ctx, id, MUX_R_HEADROOM, flags);
 	*(__u64 *)data = macs;
 	*(__u32 *)(data + 8) = macs_end;
-	if (flags & MUX_REDIRECT)
-		return mux_sent(ctx, cfg, end, id, MUX_R_POP_REDIRECT,
-				XDP_REDIRECT, len);
-	return mux_sent(ctx, cfg, end, id, MUX_R_POP_PASS, XDP_PASS, len);
+	return mux_sent(ctx, port, end, id, MUX_R_POP_REDIRECT, flags, len);
 }
 
 #endif

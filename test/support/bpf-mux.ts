@@ -20,7 +20,7 @@ export const reasons: readonly string[] = [
   .map((match) => match[1]!)
   .filter((name) => !["TUNNELLED", "PASSED", "MAX"].includes(name));
 
-export const protocols = { geneve: 1, vxlan: 2, gre: 3, ipip: 4, vlan: 5, qinq: 6 } as const;
+export const protocols = { geneve: 2, vxlan: 3, gre: 4, ipip: 5, vlan: 6, qinq: 7 } as const;
 export type Protocol = keyof typeof protocols;
 
 /** Scopes of the two tables. */
@@ -43,63 +43,75 @@ export interface End {
   readonly flags?: readonly string[];
   readonly ttl?: number;
   readonly tos?: number;
-  readonly ecnCompat?: boolean;
   readonly mtu?: number;
   readonly vni?: number;
   readonly local?: string;
   readonly remote?: string;
   readonly sport?: number;
   readonly dport?: number;
-  readonly egress?: number;
-  readonly dmac?: string;
-  readonly smac?: string;
   readonly innerDmac?: string;
   readonly innerSmac?: string;
   readonly options?: Buffer;
+  /** Of what it hands on: the outer MACs of a push, the inner ones of a pop. */
+  readonly dmac?: string;
+  readonly smac?: string;
+  readonly egress?: number;
+  /** Asks the routing table instead, again after so many jiffies. */
+  readonly hold?: number;
 }
 
 const zeroMac = "00:00:00:00:00:00";
 const ports: Partial<Record<Protocol, number>> = { geneve: 6081, vxlan: 4789 };
 
-export function encodeEnd(end: End, more: number): Buffer {
+const wide = (end: End) => end.remote?.includes(":") ?? false;
+
+/** A line without the key it is found by. */
+export function encodeEnd(end: End, hop: number, more: number): Buffer {
   const line = Buffer.alloc(64);
-  const wide = end.remote?.includes(":") ?? false;
-  const flags = [...(end.flags ?? []), ...(wide ? ["V6"] : [])].reduce(
+  const flags = [...(end.flags ?? []), ...(wide(end) ? ["V6"] : [])].reduce(
     (sum, name) => sum | flag(`MUX_${name}`),
     0,
   );
-  line.writeUInt16LE(flags, 0);
-  line.writeUInt8(protocols[end.protocol], 2);
-  line.writeUInt8(end.ttl ?? 0, 3);
-  line.writeUInt8(end.tos ?? 0, 4);
-  line.writeUInt8(end.ecnCompat ? flag("MUX_ECN_COMPAT") : 0, 5);
-  line.writeUInt16LE(end.mtu ?? 0, 6);
-  line.writeUInt32LE(end.vni ?? 0, 8);
-  if (!wide) {
-    ip(end.local ?? "0.0.0.0").copy(line, 12);
-    ip(end.remote ?? "0.0.0.0").copy(line, 16);
-  }
+  line.writeUInt16LE(flags, 12);
+  line.writeUInt8(protocols[end.protocol], 14);
+  line.writeUInt8(end.ttl ?? 0, 15);
+  line.writeUInt32LE(end.vni ?? 0, 16);
   line.writeUInt16BE(end.sport ?? 0, 20);
   line.writeUInt16BE(end.dport ?? ports[end.protocol] ?? 0, 22);
-  line.writeUInt32LE(end.egress ?? 0, 24);
-  line.writeUInt32LE(more, 28);
-  mac(end.dmac ?? zeroMac).copy(line, 32);
-  mac(end.smac ?? zeroMac).copy(line, 38);
+  if (!wide(end)) {
+    ip(end.local ?? "0.0.0.0").copy(line, 24);
+    ip(end.remote ?? "0.0.0.0").copy(line, 28);
+  }
+  line.writeUInt16LE(end.mtu ?? 0, 32);
+  line.writeUInt8(end.tos ?? 0, 34);
+  line.writeUInt32LE(hop, 36);
+  line.writeUInt32LE(end.egress ?? 0, 40);
+  line.writeUInt32LE(more, 44);
   return line;
 }
 
+/** What several ends may share; undefined where an end does without. */
+export function encodeHop(end: End): Buffer | undefined {
+  if (!wide(end) && !end.dmac && !end.smac && end.hold === undefined) return undefined;
+  const hop = Buffer.alloc(64);
+  if (end.local) ip(end.local).copy(hop, 0);
+  if (end.remote) ip(end.remote).copy(hop, 16);
+  mac(end.dmac ?? zeroMac).copy(hop, 32);
+  mac(end.smac ?? zeroMac).copy(hop, 38);
+  hop.writeUInt32LE(end.egress ?? 0, 44);
+  hop.writeUInt32LE(end.hold === undefined ? 0xffffffff : 0, 52);
+  hop.writeUInt32LE(end.hold ?? 0xffffffff, 56);
+  hop.writeUInt32LE(wide(end) ? 10 : 2, 60);
+  return hop;
+}
+
 export function encodeMore(end: End): Buffer | undefined {
-  const wide = end.remote?.includes(":") ?? false;
-  if (!wide && !end.innerDmac && !end.innerSmac && !end.options) return undefined;
-  const more = Buffer.alloc(128);
-  if (wide) {
-    ip(end.local ?? "::").copy(more, 0);
-    ip(end.remote ?? "::").copy(more, 16);
-  }
-  mac(end.innerDmac ?? zeroMac).copy(more, 32);
-  mac(end.innerSmac ?? zeroMac).copy(more, 38);
-  more.writeUInt8(end.options?.length ?? 0, 44);
-  end.options?.copy(more, 48);
+  if (!end.innerDmac && !end.innerSmac && !end.options) return undefined;
+  const more = Buffer.alloc(96);
+  mac(end.innerDmac ?? zeroMac).copy(more, 0);
+  mac(end.innerSmac ?? zeroMac).copy(more, 6);
+  more.writeUInt8(end.options?.length ?? 0, 12);
+  end.options?.copy(more, 16);
   return more;
 }
 
@@ -114,13 +126,13 @@ const mix = (h: bigint) => {
 /** `mux_hash4`: `a` and `b` are 4 bytes each, as they lie in the slot. */
 export function hash4(scope: number, a: Buffer, b: Buffer): number {
   const key = (BigInt(b.readUInt32LE()) << 32n) | BigInt(a.readUInt32LE());
-  const h = mix(mix(key ^ ((BigInt(scope) * k1) & mask64)));
+  const h = mix(key ^ ((BigInt(scope) * k1) & mask64));
   return Number(((h * k1) & mask64) >> 32n);
 }
 
 /** `mux_hash6`: `a` and `b` are 16 bytes each. */
-export function hash6(scope: number, vni: number, a: Buffer, b: Buffer): number {
-  let h = (((BigInt(vni) << 32n) | BigInt(scope)) * k1) & mask64;
+export function hash6(scope: number, a: Buffer, b: Buffer): number {
+  let h = (BigInt(scope) * k1) & mask64;
   for (const word of [
     a.readBigUInt64LE(0),
     a.readBigUInt64LE(8),
@@ -131,9 +143,6 @@ export function hash6(scope: number, vni: number, a: Buffer, b: Buffer): number 
   }
   return Number(((h * k1) & mask64) >> 32n);
 }
-
-/** `mux_hash_port`. */
-export const hashPort = (ifindex: number): number => Math.imul(ifindex, 0x9e3779b1) >>> 16;
 
 export const le32 = (value: number): Buffer => {
   const bytes = Buffer.alloc(4);
@@ -162,11 +171,8 @@ export interface Port {
   readonly addr6?: string;
 }
 
-export interface Settings {
-  readonly stride?: number;
-  readonly cpus?: number;
-  readonly fibJiffies?: number;
-}
+/** Lines of `mux_ends` that are the hash table; those behind are free for ends without an IPv4 key. */
+export const tableLines = 1024;
 
 /** The key of a slot: of either family by its addresses. */
 export interface Key {
@@ -179,110 +185,128 @@ export interface Key {
   readonly vni?: number;
 }
 
-const sizes = { mux_v4: 1024, mux_v6: 1024, mux_ports: 64, mux_ends: 256, mux_more: 64 };
+const sizes = { mux_ends: 4 * tableLines, mux_v6: 1024, mux_hops: 64, mux_more: 64 };
 
-/** The program with its maps, in a namespace of its own. */
+const tombstone = 0xffffffff;
+
+/** The program with its maps, in a namespace of its own. Ends are numbered from 0; line `tableLines + n` has end `n`. */
 export class Mux {
   private readonly used4 = new Set<number>();
   private readonly used6 = new Set<number>();
-  private readonly usedPorts = new Set<number>();
-  private mores = 0;
+  private hops = 1;
+  private mores = 1;
 
   private constructor(readonly run: BpfRun) {}
 
   static async start(devices: readonly string[] = []): Promise<Mux> {
     const mux = new Mux(await BpfRun.start(devices));
     await mux.run.load("geneve-mux", sizes);
-    await mux.reset();
     return mux;
   }
 
   /** Empties the maps. */
-  async reset(settings: Settings = {}): Promise<void> {
+  async reset(): Promise<void> {
     await this.run.clear();
-    for (const used of [this.used4, this.used6, this.usedPorts]) used.clear();
-    this.mores = 0;
-    await this.configure(settings);
+    for (const used of [this.used4, this.used6]) used.clear();
+    this.hops = 1;
+    this.mores = 1;
   }
 
-  async configure({ stride, cpus, fibJiffies }: Settings = {}): Promise<void> {
-    const config = Buffer.alloc(64);
-    config.writeUInt32LE(sizes.mux_v4 - 1, 0);
-    config.writeUInt32LE(sizes.mux_v6 - 1, 4);
-    config.writeUInt32LE(sizes.mux_ports - 1, 8);
-    config.writeUInt32LE(stride ?? 0, 12);
-    config.writeUInt32LE(fibJiffies ?? 0, 16);
-    config.writeUInt16BE(6081, 20);
-    config.writeUInt16BE(4789, 22);
-    config.writeUInt32LE(cpus ?? 0, 24);
-    await this.run.set("mux_config", le32(0), config);
-  }
-
-  async port(port: Port): Promise<void> {
+  /** With `cpus`, each CPU has lines of its own, `stride` apart. */
+  async port(port: Port, lines: { stride?: number; cpus?: number } = {}): Promise<void> {
     const value = Buffer.alloc(64);
+    const table = port.table ?? 0;
     value.writeUInt32LE(port.ifindex, 0);
     value.writeUInt32LE(
       port.flags.reduce((sum, name) => sum | flag(`MUX_PORT_${name}`), 0),
       4,
     );
-    value.writeUInt32LE(port.table ?? 0, 8);
-    value.writeUInt32LE(port.end === undefined ? 0 : port.end + 1, 12);
-    if (port.addr4) ip(port.addr4).copy(value, 16);
-    if (port.addr6) ip(port.addr6).copy(value, 24);
-    const at = place(this.usedPorts, hashPort(port.ifindex), sizes.mux_ports);
-    this.usedPorts.add(at);
-    await this.run.set("mux_ports", le32(at), value);
+    value.writeUInt32LE(table, 8);
+    value.writeUInt32LE(tableLines + (port.end ?? 0), 12);
+    value.writeUInt32LE(tableLines - 1, 16);
+    value.writeUInt32LE(sizes.mux_v6 - 1, 20);
+    value.writeUInt32LE(lines.stride ?? 0, 24);
+    value.writeUInt32LE(lines.cpus ?? 0, 28);
+    value.writeUInt16BE(6081, 32);
+    value.writeUInt16BE(4789, 34);
+    if (port.addr4) ip(port.addr4).copy(value, 36);
+    if (port.addr6) ip(port.addr6).copy(value, 40);
+    value.writeBigUInt64LE((BigInt(table) * k1) & mask64, 56);
+    await this.run.set("mux_ports", le32(port.ifindex), value);
   }
 
-  async end(id: number, end: End): Promise<void> {
+  private async encode(end: End): Promise<Buffer> {
+    const hop = encodeHop(end);
+    if (hop) await this.run.set("mux_hops", le32(this.hops), hop);
     const more = encodeMore(end);
-    if (more) await this.run.set("mux_more", le32(this.mores++), more);
-    await this.run.set("mux_ends", le32(id), encodeEnd(end, more ? this.mores : 0));
+    if (more) await this.run.set("mux_more", le32(this.mores), more);
+    return encodeEnd(end, hop ? this.hops++ : 0, more ? this.mores++ : 0);
   }
 
-  /** Points a key at an end; returns the slot. */
+  /** An end that is found by prefix, interface, alias or IPv6 key; `cpu` with lines of their own. */
+  async end(id: number, end: End, cpu = { nth: 0, stride: 0 }): Promise<void> {
+    await this.run.set("mux_ends", le32(tableLines + id + cpu.nth * cpu.stride), await this.encode(end));
+  }
+
+  /** Points a key at an end by an alias (IPv4) or a slot (IPv6); returns where. */
   async slot(key: Key, end: number): Promise<number> {
+    const alias = Buffer.alloc(64);
+    alias.writeUInt8(255, 14);
+    alias.writeUInt32LE(tableLines + end, 44);
+    return this.write(key, alias, tableLines + end);
+  }
+
+  /** Puts an end where its IPv4 key leads at once; returns its line. */
+  async keyed(key: Key, end: End): Promise<number> {
+    return this.write(key, await this.encode(end), 0);
+  }
+
+  private async write(key: Key, line: Buffer, end: number): Promise<number> {
     const scope = scopes[key.scope] * 2 ** 24 + (key.table ?? 0);
     if (key.a?.includes(":") || key.b?.includes(":")) {
-      const a = ip(key.a ?? "::");
+      const a = key.vni === undefined ? ip(key.a ?? "::") : Buffer.concat([le32(key.vni), Buffer.alloc(12)]);
       const b = ip(key.b ?? "::");
-      const at = place(this.used6, hash6(scope, key.vni ?? 0, a, b), sizes.mux_v6);
+      const at = place(this.used6, hash6(scope, a, b), sizes.mux_v6);
       this.used6.add(at);
-      const slot = Buffer.concat([
-        le32(scope),
-        le32(end + 1),
-        le32(key.vni ?? 0),
-        le32(0),
-        a,
-        b,
-        Buffer.alloc(16),
-      ]);
-      await this.run.set("mux_v6", le32(at), slot);
+      await this.run.set("mux_v6", le32(at), Buffer.concat([le32(scope), le32(end), a, b, Buffer.alloc(24)]));
       return at;
     }
     const a = key.vni === undefined ? ip(key.a ?? "0.0.0.0") : le32(key.vni);
     const b = ip(key.b ?? "0.0.0.0");
-    const at = place(this.used4, hash4(scope, a, b), sizes.mux_v4);
+    const at = place(this.used4, hash4(scope, a, b), tableLines);
     this.used4.add(at);
-    await this.run.set("mux_v4", le32(at), Buffer.concat([a, b, le32(scope), le32(end + 1)]));
+    a.copy(line, 0);
+    b.copy(line, 4);
+    // In two steps, the scope last, so that nobody sees half a line.
+    line.writeUInt32LE(tombstone, 8);
+    await this.run.set("mux_ends", le32(at), line);
+    line.writeUInt32LE(scope, 8);
+    await this.run.set("mux_ends", le32(at), line);
     return at;
+  }
+
+  /** Takes a line out of the table; searches go on behind it. */
+  async remove(line: number): Promise<void> {
+    const gone = Buffer.alloc(64);
+    gone.writeUInt32LE(tombstone, 8);
+    await this.run.set("mux_ends", le32(line), gone);
   }
 
   async prefix(prefix: string, end: number, table = 0): Promise<void> {
     const [address, length] = prefix.split("/");
     const map = address!.includes(":") ? "mux_prefix6" : "mux_prefix4";
     const key = Buffer.concat([le32(32 + Number(length)), le32(table), ip(address!)]);
-    await this.run.set(map, key, le32(end + 1));
+    await this.run.set(map, key, le32(tableLines + end));
   }
 
   /** Allows further outer sources for an end. */
   async source(end: number, prefix: string): Promise<void> {
     const [address, length] = prefix.split("/");
-    const wide = address!.includes(":");
-    const bytes = wide
+    const v6 = address!.includes(":");
+    const bytes = v6
       ? ip(address!)
       : Buffer.concat([Buffer.alloc(10), Buffer.from([0xff, 0xff]), ip(address!)]);
-    const key = Buffer.concat([le32(32 + (wide ? 0 : 96) + Number(length)), le32(end), bytes]);
+    const key = Buffer.concat([le32(32 + (v6 ? 0 : 96) + Number(length)), le32(tableLines + end), bytes]);
     await this.run.set("mux_sources", key, le32(1));
   }
 
@@ -290,10 +314,10 @@ export class Mux {
     await this.run.set("mux_devs", le32(egress), le32(ifindex));
   }
 
-  /** Packets and bytes of an end, its line for one CPU where there are several. */
-  async counted(end: number): Promise<{ packets: bigint; bytes: bigint }> {
-    const line = await this.run.get("mux_ends", le32(end));
-    return { packets: line.readBigUInt64LE(48), bytes: line.readBigUInt64LE(56) };
+  /** Packets and bytes of an end, or of a line of the table. */
+  async counted(end: number, line = tableLines + end): Promise<{ packets: bigint; bytes: bigint }> {
+    const value = await this.run.get("mux_ends", le32(line));
+    return { packets: value.readBigUInt64LE(48), bytes: value.readBigUInt64LE(56) };
   }
 
   /** Packets of every reason that has any, all CPUs together. */
@@ -311,8 +335,8 @@ export class Mux {
 
   /** How often an end dropped for a reason. */
   async drops(end: number, reason: string): Promise<number> {
-    const value = await this.run.get("mux_drops", Buffer.concat([le32(end), le32(reasons.indexOf(reason))]));
-    return Number(value.readBigUInt64LE());
+    const key = Buffer.concat([le32(tableLines + end), le32(reasons.indexOf(reason))]);
+    return Number((await this.run.get("mux_drops", key)).readBigUInt64LE());
   }
 
   /** Runs a packet through and tells what became of it and why. */

@@ -54,7 +54,7 @@ describe.each(tunnels)("pushing $name", (tunnel) => {
       expect(fixed).toEqual(
         encapsulated(tunnel, family, carried(marked), { tos: 0x29, ttl: 200, flowLabel: flowLabelOf(fixed) }),
       );
-      await all({ ...tunnel.end, ecnCompat: true });
+      await all({ ...tunnel.end, flags: [...(tunnel.end.flags ?? []), "ECN_COMPAT"] });
       const silent = (await mux.send("mux_push", marked)).packet;
       expect(silent).toEqual(
         encapsulated(tunnel, family, carried(marked), { tos: 0xb8, ttl: 17, flowLabel: flowLabelOf(silent) }),
@@ -141,15 +141,15 @@ describe("the outer IPv4 header", () => {
   });
 
   it("takes turns in identifications between CPUs that have lines of their own", async () => {
-    await all(geneve.end);
-    await mux.configure({ stride: 100, cpus: 4 });
-    for (let cpu = 0; cpu < 2; cpu++)
-      await mux.end(cpu * 100, { dmac: outerMacs.dst, smac: outerMacs.src, ...geneve.end });
+    await mux.reset();
+    const stride = 2048;
+    await mux.port({ ifindex: 1, flags: ["ALL"], end: 0 }, { stride, cpus: 4 });
+    for (const nth of [0, 1]) await mux.end(0, { dmac: outerMacs.dst, ...geneve.end }, { nth, stride });
     const ids = [];
     for (let i = 0; i < 4; i++) ids.push((await mux.send("mux_push", frame(4))).packet.readUInt16BE(18));
     expect(new Set(ids).size).toBe(4);
     expect(ids.every((id) => id % 4 < 2)).toBe(true);
-    const lines = [await mux.counted(0), await mux.counted(100)];
+    const lines = [await mux.counted(0), await mux.counted(stride)];
     expect(lines[0]!.packets + lines[1]!.packets).toBe(4n);
   });
 

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Fills GeneveMux's maps with Geneve tunnels and times the harness.
+ *
+ *   bench OBJECT SAMPLES  ->  one JSON line a measurement:
+ *   {"target":"push","tunnels":1000,"how":"redirect","ns":41.2,...}
+ *
+ * Runs in a network namespace of its own. Exits with 1 and a line on stderr if
+ * what comes out of the programs is not right.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "../../bpf/geneve-mux/mux.h"
+
+#define CALLS	32
+#define REPEAT	4000
+#define FRAME	60
+#define HEADERS	50
+
+struct bench {
+	__u32 tunnels;
+	__u32 pad;
+	__u64 random;
+	__u64 verdicts[8];
+};
+
+static struct bpf_object *object;
+static int samples;
+static __u16 redirect;
+
+static void die(const char *what)
+{
+	fprintf(stderr, "%s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static struct bpf_map *map_of(const char *name)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(object, name);
+
+	if (!map)
+		die(name);
+	return map;
+}
+
+static void *mapped(const char *name)
+{
+	struct bpf_map *map = map_of(name);
+	size_t size = (size_t)bpf_map__value_size(map) * bpf_map__max_entries(map);
+	void *at = mmap(NULL, (size + 4095) & ~4095ul, PROT_READ | PROT_WRITE,
+			MAP_SHARED, bpf_map__fd(map), 0);
+
+	if (at == MAP_FAILED)
+		die(name);
+	return at;
+}
+
+static void load(const char *file, __u32 lines, __u32 devices)
+{
+	bpf_object__close(object);
+	object = bpf_object__open_file(file, NULL);
+	if (!object)
+		die(file);
+	bpf_map__set_max_entries(map_of("mux_ends"), lines);
+	bpf_map__set_max_entries(map_of("mux_devs"), devices);
+	bpf_map__set_max_entries(map_of("mux_hops"), devices > 1024 ? devices : 1024);
+	if (bpf_object__load(object))
+		die("load");
+}
+
+/* The slot for a key, with everything but the key still to be written. */
+static __u32 place(const struct mux_end *table, __u32 mask, __u32 scope, __u32 a, __u32 b)
+{
+	__u32 hash = mux_hash4(scope, (__u64)b << 32 | a), i;
+
+	for (i = 0; i < MUX_WINDOW; i++)
+		if (!table[(hash + i) & mask].scope)
+			return (hash + i) & mask;
+	errno = ENOSPC;
+	die("slot");
+	return 0;
+}
+
+/* Host 10.0.0.0 + n is pushed with VNI n, and VNI n popped. */
+static void fill(__u32 tunnels, __u32 lines, __u32 cpus, int own_device)
+{
+	struct mux_port *ports = mapped("mux_ports");
+	struct mux_end *ends = mapped("mux_ends");
+	struct mux_hop *hops = mapped("mux_hops");
+	__u32 lo = 1, device, n, cpu, at, mask = lines - 1;
+	int devs = bpf_map__fd(map_of("mux_devs"));
+	/* each with a device of its own only if every tunnel goes its own way */
+	__u32 remotes = own_device ? tunnels : 256;
+
+	ports[lo] = (struct mux_port){
+			.ifindex = lo,
+			.flags = MUX_PORT_HOST | MUX_PORT_PREFIX | MUX_PORT_POP,
+			.mask4 = mask,
+			.stride = cpus ? lines : 0,
+			.cpus = cpus,
+			.geneve_port = htons(6081),
+			.vxlan_port = htons(4789),
+		};
+	/* routes that have been looked up already, and hold for long */
+	for (n = 1; n <= remotes; n++)
+		hops[n] = (struct mux_hop){
+			.dmac = { 2, 0, 0, 0, 0, 2 },
+			.smac = { 2, 0, 0, 0, 0, 1 },
+			.egress = own_device ? 2 * n - 1 : 1,
+			.valid = 0x7fffffff,
+			.hold = 0x7fffffff,
+			.family = 2,
+		};
+	for (n = 0; n < tunnels; n++) {
+		struct mux_end push = {
+			.b = htonl(0x0a000000 + n),
+			.scope = MUX_SCOPE(MUX_BY_HOST, 0),
+			.flags = redirect | MUX_DF,
+			.protocol = MUX_GENEVE,
+			.vni = n,
+			.local = htonl(0xc0000201),
+			.remote = htonl(0xc6336400 + n % remotes),
+			.dport = htons(6081),
+			.mtu = 1500,
+			.hop = 1 + n % remotes,
+		};
+		struct mux_end pop = {
+			.a = n,
+			.b = htonl(0xc0000201),
+			.scope = MUX_SCOPE(MUX_POP_GENEVE, 0),
+			.flags = redirect,
+			.protocol = MUX_GENEVE,
+			.remote = htonl(0xc6336407),
+			.egress = own_device ? 2 * n + 2 : 1,
+		};
+
+		at = place(ends, mask, push.scope, push.a, push.b);
+		for (cpu = 0; cpu < (cpus ? cpus : 1); cpu++)
+			ends[cpu * lines + at] = push;
+		at = place(ends, mask, pop.scope, pop.a, pop.b);
+		for (cpu = 0; cpu < (cpus ? cpus : 1); cpu++)
+			ends[cpu * lines + at] = pop;
+		for (device = own_device ? 2 * n + 1 : 1; device <= pop.egress; device++)
+			if ((own_device || !n) &&
+			    bpf_map_update_elem(devs, &device, &lo, BPF_ANY))
+				die("device");
+	}
+}
+
+static __u16 ip_checksum(const unsigned char *ip)
+{
+	__u32 sum = 0, i;
+
+	for (i = 0; i < 20; i += 2)
+		sum += ip[i] << 8 | ip[i + 1];
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return htons(~sum);
+}
+
+/* An inner UDP packet in a frame of 60 bytes, as in 10.0.0.0 + tunnel. */
+static void plain(unsigned char *frame, __u32 tunnel)
+{
+	static const unsigned char head[] = {
+		2, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 1, 8, 0,
+		0x45, 0xb9, 0, 46, 0, 0, 0x40, 0, 61, 17, 0, 0, 172, 16, 0, 1,
+		0, 0, 0, 0, 0x9c, 0x40, 0, 53, 0, 26, 0, 0,
+	};
+	__u32 dst = htonl(0x0a000000 + tunnel);
+	__u16 sum;
+
+	memset(frame, 0xa5, FRAME);
+	memcpy(frame, head, sizeof(head));
+	memcpy(frame + 30, &dst, 4);
+	sum = ip_checksum(frame + 14);
+	memcpy(frame + 24, &sum, 2);
+}
+
+static void wrapped(unsigned char *frame, __u32 tunnel)
+{
+	static const unsigned char head[HEADERS] = {
+		2, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 1, 8, 0,
+		0x45, 0, 0, 96, 0, 0, 0x40, 0, 61, 17, 0, 0,
+		0xc6, 0x33, 0x64, 7, 0xc0, 0, 2, 1,
+		0xd0, 0, 0x17, 0xc1, 0, 76, 0, 0,
+		0, 0, 0x65, 0x58, 0, 0, 0, 0,
+	};
+	__u32 vni = htonl(tunnel << 8);
+	__u16 sum;
+
+	memcpy(frame, head, sizeof(head));
+	memcpy(frame + 46, &vni, 4);
+	sum = ip_checksum(frame + 14);
+	memcpy(frame + 24, &sum, 2);
+	plain(frame + HEADERS, tunnel);
+}
+
+static double run(const char *name, const void *packet, int size, void *out,
+		  int *out_size, int repeat, __u32 *verdict)
+{
+	static char scratch[8192];
+	struct bpf_program *program = bpf_object__find_program_by_name(object, name);
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet,
+		    .data_size_in = size, .data_out = out ? out : scratch,
+		    .data_size_out = sizeof(scratch), .repeat = repeat);
+
+	if (!program || bpf_prog_test_run_opts(bpf_program__fd(program), &options))
+		die(name);
+	if (out_size)
+		*out_size = options.data_size_out;
+	if (verdict)
+		*verdict = options.retval;
+	return options.duration;
+}
+
+static __u32 wanted(void)
+{
+	return redirect ? 4 : 2;
+}
+
+/* Before anything is timed: do the programs do what they are timed for? */
+static void check(__u32 tunnels)
+{
+	unsigned char frame[256], out[8192], expected[256];
+	__u32 tunnel = tunnels - 1, verdict;
+	int size;
+
+	plain(frame, tunnel);
+	run("once_push", frame, FRAME, out, &size, 1, &verdict);
+	if (verdict != wanted() || size != FRAME + HEADERS || memcmp(out + HEADERS, frame, FRAME) ||
+	    out[15] != 0xb9 || out[22] != 61 || ip_checksum(out + 14) ||
+	    (ntohl(*(__u32 *)(out + 46)) >> 8) != tunnel) {
+		fprintf(stderr, "push is wrong: verdict %u, %d bytes\n", verdict, size);
+		exit(1);
+	}
+	wrapped(frame, tunnel);
+	plain(expected, tunnel);
+	run("once_pop", frame, FRAME + HEADERS, out, &size, 1, &verdict);
+	if (verdict != wanted() || size != FRAME || memcmp(out, expected, FRAME)) {
+		fprintf(stderr, "pop is wrong: verdict %u, %d bytes\n", verdict, size);
+		exit(1);
+	}
+}
+
+static int by_value(const void *a, const void *b)
+{
+	return (*(double *)a > *(double *)b) - (*(double *)a < *(double *)b);
+}
+
+static void measure(const char *target, __u32 tunnels, const char *how)
+{
+	struct bench *bench = mapped("bench");
+	unsigned char frame[256];
+	double values[64];
+	char name[32];
+	int i, pop = !strcmp(target, "pop");
+	__u32 verdict, right = strcmp(target, "empty") ? wanted() : 2;
+	__u64 others = 0;
+
+	*bench = (struct bench){ .tunnels = tunnels, .random = 0x243f6a8885a308d3ull };
+	snprintf(name, sizeof(name), "bench_%s", target);
+	if (pop)
+		wrapped(frame, 0);
+	else
+		plain(frame, 0);
+	/* the first is a warm-up: it touches what it will touch */
+	for (i = -1; i < samples; i++) {
+		double ns = run(name, frame, pop ? FRAME + HEADERS : FRAME, NULL, NULL,
+				REPEAT, &verdict) / CALLS;
+
+		if (i >= 0)
+			values[i] = ns;
+	}
+	for (i = 0; i < 8; i++)
+		if (i != (int)right)
+			others += bench->verdicts[i];
+	if (verdict != 2 || others || !bench->verdicts[right]) {
+		fprintf(stderr, "%s: %llu of the calls did not end in %u\n", name,
+			(unsigned long long)others, right);
+		exit(1);
+	}
+	qsort(values, samples, sizeof(double), by_value);
+	printf("{\"target\":\"%s\",\"tunnels\":%u,\"how\":\"%s\",\"ns\":%.2f,"
+	       "\"min\":%.2f,\"max\":%.2f}\n", target, tunnels, how,
+	       values[samples / 2], values[0], values[samples - 1]);
+	fflush(stdout);
+	munmap(bench, 4096);
+}
+
+static void sweep(const char *file, __u32 tunnels, const char *how)
+{
+	int own_device = !strcmp(how, "own-device");
+	int cpus = strcmp(how, "atomic") ? libbpf_num_possible_cpus() : 0;
+	__u32 lines = 1024;
+
+	redirect = strcmp(how, "pass") ? MUX_REDIRECT : 0;
+	/* two entries a tunnel; a quarter to a half of the slots used */
+	while (lines < 4 * tunnels)
+		lines *= 2;
+	load(file, lines * (cpus ? cpus : 1), own_device ? 2 * tunnels : 16);
+	fill(tunnels, lines, cpus, own_device);
+	check(tunnels);
+	measure("push", tunnels, how);
+	measure("pop", tunnels, how);
+}
+
+/* On one processor, and not put off it by others: its caches stay ours. */
+static void alone(void)
+{
+	struct sched_param parameters = { .sched_priority = 50 };
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(libbpf_num_possible_cpus() - 1, &set);
+	if (sched_setaffinity(0, sizeof(set), &set) ||
+	    sched_setscheduler(0, SCHED_FIFO, &parameters))
+		die("processor");
+}
+
+int main(int argc, char **argv)
+{
+	static const __u32 sizes[] = { 1, 1000, 10000, 100000, 1000000 };
+	unsigned int i;
+
+	if (argc < 4 || (samples = atoi(argv[2])) < 1 || samples > 64) {
+		fprintf(stderr, "bench OBJECT SAMPLES(1-64) TUNNELS-AT-MOST\n");
+		return 1;
+	}
+	if (unshare(CLONE_NEWNET))
+		die("unshare");
+	alone();
+	load(argv[1], 1024, 16);
+	measure("empty", 1, "-");
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		if (sizes[i] > (unsigned int)atoi(argv[3]))
+			break;
+		sweep(argv[1], sizes[i], "redirect");
+		sweep(argv[1], sizes[i], "pass");
+		sweep(argv[1], sizes[i], "atomic");
+		if (sizes[i] <= 100000)
+			sweep(argv[1], sizes[i], "own-device");
+	}
+	return 0;
+}
