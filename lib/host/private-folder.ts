@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -10,6 +10,33 @@ const folders = new Set<string>();
 process.on("exit", () => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
+
+const ours = `netloom-${process.pid}-`;
+const hourMs = 3_600_000;
+
+/**
+ * Removes what processes left that were killed: a private key among it if it happened in a dial. Not at once, as a
+ * process that looks dead may live in another container that shares the place.
+ */
+function sweep(place: string): void {
+  for (const name of readdirSync(place)) {
+    const pid = Number(/^netloom-(\d+)-[A-Za-z0-9]{6}$/.exec(name)?.[1]);
+    if (!pid || alive(pid)) continue;
+    const path = join(place, name);
+    const { uid, mtimeMs } = statSync(path);
+    if (uid === process.getuid?.() && Date.now() - mtimeMs > hourMs)
+      rmSync(path, { recursive: true, force: true });
+  }
+}
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
 
 /**
  * A folder of this process alone (0700), in memory where the machine has such a place, and gone with the
@@ -23,9 +50,10 @@ export class PrivateFolder {
     if (this.#path !== undefined) return this.#path;
     const places = [process.env["XDG_RUNTIME_DIR"], "/dev/shm", tmpdir(), "/tmp"];
     for (const place of places) {
-      if (!place || !existsSync(place) || join(place, "netloom-XXXXXX").length > longest) continue;
+      if (!place || !existsSync(place) || join(place, `${ours}XXXXXX`).length > longest) continue;
       try {
-        this.#path = mkdtempSync(join(place, "netloom-"));
+        sweep(place);
+        this.#path = mkdtempSync(join(place, ours));
         folders.add(this.#path);
         return this.#path;
       } catch {
