@@ -53,14 +53,7 @@ const explanations: readonly Explanation[] = [
       "the link has no such setting: see net/<family>/conf in `sysctl -a` of its namespace" +
       (mtu < 1280 ? "; a link of less than 1280 bytes has no IPv6" : ""),
   ],
-  [
-    /mtu (greater|less) than device|Numerical result out of range/,
-    ({ kind, link, mtu }) => {
-      if (mtu === undefined) return undefined;
-      const above = kind === "vlan" ? `; ${link ?? "the link below"} must have at least as much` : "";
-      return `a ${kind} link cannot have an MTU of ${mtu} here${above}`;
-    },
-  ],
+  [/mtu (greater|less) than device|Numerical result out of range/, (spec) => mtuRefused(spec)],
   [
     /Permission denied|No buffer space available/,
     ({ addresses = [] }) =>
@@ -68,7 +61,7 @@ const explanations: readonly Explanation[] = [
         ? "IPv6 is disabled for this link (net/ipv6/conf/<link>/disable_ipv6, or an MTU below 1280)"
         : undefined,
   ],
-  [/Invalid argument/, (spec) => noEncapDriver(spec) ?? notAPort(spec)],
+  [/Invalid argument/, (spec) => noEncapDriver(spec) ?? notAPort(spec) ?? vlanTooWide(spec)],
   [
     /Cannot assign requested address/,
     () =>
@@ -137,3 +130,12 @@ function notAPort({ kind, name, master, peer }: LinkSpec): string | undefined {
     : `${wanted} may be no bridge`;
   return `${name} cannot be a port of ${wanted}: ${why}`;
 }
+
+function mtuRefused({ kind, link, mtu }: LinkSpec): string | undefined {
+  if (mtu === undefined) return undefined;
+  const above = kind === "vlan" ? `; ${link ?? "the link below"} must have at least as much` : "";
+  return `a ${kind} link cannot have an MTU of ${mtu} here${above}`;
+}
+
+/** Of a VLAN that is wider than the link below it, the kernel says no more than that it is invalid. */
+const vlanTooWide = (spec: LinkSpec) => (spec.kind === "vlan" ? mtuRefused(spec) : undefined);
