@@ -24,13 +24,7 @@ type Explanation = readonly [
 
 const explanations: readonly Explanation[] = [
   [/Unknown device type/, (spec) => noDriver(spec)],
-  [
-    /Operation not supported/,
-    (spec) =>
-      spec.kind === "physical"
-        ? `the driver of ${spec.name} cannot do this`
-        : (noEncapDriver(spec) ?? noDriver(spec)),
-  ],
+  [/Operation not supported/, (spec, { input }) => notSupported(spec, input)],
   [
     /Invalid "netns" value|Cannot open network namespace "?([^":\s]*)"?/,
     (spec, [, name]) => noNamespace(spec, name),
@@ -77,6 +71,14 @@ export function explainLink(error: string, spec: LinkSpec): string | undefined {
     if (meaning !== undefined) return `${meaning} (${error.trim()})`;
   }
   return undefined;
+}
+
+function notSupported(spec: LinkSpec, error: string): string | undefined {
+  if (spec.kind === "physical") return `the driver of ${spec.name} cannot do this`;
+  if (spec.kind === "bridge" && spec.vlanFiltering === true) {
+    return "the host's kernel has no VLAN filtering in bridges (CONFIG_BRIDGE_VLAN_FILTERING)";
+  }
+  return noEncapDriver(spec) ?? (error.includes("link set") ? undefined : noDriver(spec));
 }
 
 function noDriver({ kind }: LinkSpec): string | undefined {

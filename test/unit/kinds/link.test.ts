@@ -277,6 +277,63 @@ describe("every kind", () => {
   });
 });
 
+describe("what the kernel says is put into words", () => {
+  const tunnel = parse(gre);
+  test.each<[string, LinkSpec, RegExp | undefined]>([
+    ["ip link add failed: RTNETLINK answers: Operation not supported", tunnel, /module ip_gre/],
+    ["ip link set failed: RTNETLINK answers: Operation not supported", tunnel, undefined],
+    [
+      "RTNETLINK answers: Operation not supported",
+      parse({ ...gre, encap: { type: "fou", destinationPort: 5555 } }),
+      /cannot put gre into UDP: it needs the module fou/,
+    ],
+    [
+      "RTNETLINK answers: Invalid argument",
+      parse({ name: "t", kind: "ip6gre", remote: "::1", encap: { type: "gue", destinationPort: 1 } }),
+      /module fou6/,
+    ],
+    [
+      "RTNETLINK answers: Operation not supported",
+      parse({ name: "b", kind: "bridge", vlanFiltering: true }),
+      /CONFIG_BRIDGE_VLAN_FILTERING/,
+    ],
+    [
+      "RTNETLINK answers: Operation not supported",
+      parse({ name: "eth0", kind: "physical" }),
+      /the driver of eth0/,
+    ],
+    [
+      "RTNETLINK answers: File exists",
+      tunnel,
+      /another gre tunnel between 10\.0\.0\.1 and 10\.0\.0\.2 with the same key/,
+    ],
+    [
+      "RTNETLINK answers: File exists",
+      parse(veth({ name: "p0" })),
+      /a link called v0 or p0 is there already/,
+    ],
+    [
+      "RTNETLINK answers: Invalid argument",
+      parse({ ...gre, master: "br0" }),
+      /cannot be a port of br0.*use gretap/,
+    ],
+    [
+      "RTNETLINK answers: Permission denied",
+      parse({ ...gre, addresses: ["2001:db8::1/64"] }),
+      /IPv6 is disabled/,
+    ],
+    ["RTNETLINK answers: Permission denied", tunnel, undefined],
+    ["something else altogether", tunnel, undefined],
+  ])("%s", (said, spec, meaning) => {
+    const told = link.explain?.(said, spec);
+    if (meaning === undefined) expect(told).toBeUndefined();
+    else {
+      expect(told).toMatch(meaning);
+      expect(told).toContain(said);
+    }
+  });
+});
+
 describe("claims", () => {
   test("both ends of a veth pair claim their names, addresses and ports", () => {
     const spec = parse(
