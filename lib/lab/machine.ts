@@ -113,9 +113,18 @@ export async function launch(spec: {
 
 /** Waits for the machine's ssh and opens the shared connection to it. */
 export async function connectTo(machine: MachineRecord, withinMs: number): Promise<void> {
+  const deadline = Date.now() + withinMs;
   writeKnownHosts(machine);
-  await awaitSsh(machine.port, withinMs, () => machineProcess(machine.folder) !== undefined);
-  await openSharedConnection(machine);
+  for (;;) {
+    await awaitSsh(machine.port, deadline - Date.now(), () => machineProcess(machine.folder) !== undefined);
+    try {
+      return await openSharedConnection(machine);
+    } catch (error) {
+      // A server that has only just started may still turn somebody away.
+      if (Date.now() > deadline) throw error;
+      await sleep(300);
+    }
+  }
 }
 
 /** Restarts a machine and waits until it has booted again: an orderly reboot, or as if the power had failed. */
@@ -132,7 +141,7 @@ export async function restartMachine(machine: MachineRecord, how: "reboot" | "re
     if (Date.now() > deadline) throw new LabError(`${machine.name} did not come back from its ${how}`);
     await sleep(200);
   }
-  await openSharedConnection(machine);
+  await connectTo(machine, deadline - Date.now());
 }
 
 /** Ends a machine, if it runs, and forgets all about it. */

@@ -62,7 +62,7 @@ export function recipeOf(release: Release): Recipe {
     release,
     suite: releases[release].suite,
     packages,
-    files: imageFiles,
+    files: imageFiles(release),
     customize: customizeScript,
     diskGiB: 8,
   };
