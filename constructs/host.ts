@@ -90,18 +90,29 @@ export class Host extends Composite implements IPlace {
   }
 
   /**
-   * Lets the host's initial namespace forward IPv4 and IPv6, once what is given is there; put back to what it was
-   * when the stack goes.
+   * Lets the host's initial namespace forward IPv4, once what is given is there; put back to what it was when the
+   * stack goes.
    */
   enableForwarding(...after: readonly IConstruct[]): void {
-    forwardingOf(this).node.addDependency(...after);
+    forwardingOf(this, "forwarding").node.addDependency(...after);
+  }
+
+  /**
+   * The same for IPv6. The kernel then forgets the default routes that it learned from router advertisements: have a
+   * static one, or `net/ipv6/conf/<interface>/accept_ra` at 2, before you ask for it on a host that you reach so.
+   */
+  enableIpv6Forwarding(...after: readonly IConstruct[]): void {
+    forwardingOf(this, "forwarding-ipv6").node.addDependency(...after);
   }
 }
 
-/** The settings that let a place forward that the program does not make; made when first asked for. */
-export function forwardingOf(place: Construct): IConstruct {
-  return place.node.tryFindChild("forwarding") ?? new Sysctls(place, "forwarding", { values: FORWARDING });
+/** The setting that lets a place forward that the program does not make; made when first asked for. */
+export function forwardingOf(place: Construct, which: keyof typeof FORWARDING): IConstruct {
+  return place.node.tryFindChild(which) ?? new Sysctls(place, which, { values: FORWARDING[which] });
 }
 
-/** Forwarding of both families: `Documentation/networking/ip-sysctl.rst`. */
-export const FORWARDING = { "net/ipv4/ip_forward": "1", "net/ipv6/conf/all/forwarding": "1" } as const;
+/** Forwarding by family: `Documentation/networking/ip-sysctl.rst`. */
+export const FORWARDING = {
+  forwarding: { "net/ipv4/ip_forward": "1" },
+  "forwarding-ipv6": { "net/ipv6/conf/all/forwarding": "1" },
+} as const;

@@ -64,7 +64,7 @@ export class Namespace extends KernelObject implements IPlace {
       ...(around !== undefined && { place: { host: around.host } }),
       intent: () => ({
         name,
-        sysctls: state.on || sysctls !== undefined ? { ...(state.on && FORWARDING), ...sysctls } : undefined,
+        sysctls: state.on || sysctls !== undefined ? { ...(state.on && { ...FORWARDING.forwarding, ...FORWARDING["forwarding-ipv6"] }), ...sysctls } : undefined,
         resolvConf:
           nameservers === undefined && searchDomains === undefined
             ? undefined
@@ -81,6 +81,11 @@ export class Namespace extends KernelObject implements IPlace {
   enableForwarding(): void {
     this.#forwarding.on = true;
   }
+
+  /** The same: a namespace of the program's own forwards both families or none. */
+  enableIpv6Forwarding(): void {
+    this.enableForwarding();
+  }
 }
 
 class ExistingNamespace extends Composite implements IPlace {
@@ -95,7 +100,11 @@ class ExistingNamespace extends Composite implements IPlace {
   }
 
   enableForwarding(...after: readonly IConstruct[]): void {
-    forwardingOf(this).node.addDependency(...after);
+    forwardingOf(this, "forwarding").node.addDependency(...after);
+  }
+
+  enableIpv6Forwarding(...after: readonly IConstruct[]): void {
+    forwardingOf(this, "forwarding-ipv6").node.addDependency(...after);
   }
 }
 

@@ -33,6 +33,12 @@ export interface RouterProps {
    */
   readonly forward?: FilterChain;
   /**
+   * Forwards IPv6, too. On a host's initial namespace the kernel then forgets the default routes that it learned from
+   * router advertisements. A namespace of the program's own always forwards both.
+   * @default false
+   */
+  readonly ipv6?: boolean;
+  /**
    * Name of its nftables table.
    * @default - the construct's id
    */
@@ -40,7 +46,7 @@ export interface RouterProps {
 }
 
 /**
- * Makes a namespace a router: it forwards IPv4 and IPv6, hides what is behind it where asked, and keeps TCP segments
+ * Makes a namespace a router: it forwards, hides what is behind it where asked, and keeps TCP segments
  * small enough. Its policy is one nftables table; without any policy there is none.
  *
  * @example
@@ -49,7 +55,7 @@ export interface RouterProps {
 export class Router extends Composite {
   constructor(scope: Construct, id: string, props: RouterProps = {}) {
     super(scope, id);
-    const { masquerade = [], clampMss = [], portForward = [], forward, table = id } = props;
+    const { masquerade = [], clampMss = [], portForward = [], forward, ipv6 = false, table = id } = props;
     const place = props.namespace ?? enclosing(this);
     if (place === undefined) {
       addFindings(this, () => [
@@ -66,6 +72,7 @@ export class Router extends Composite {
     const nat = masquerade.map((outInterface) => ({ outInterface }));
     if (nat.length + clamps.length + portForward.length === 0 && forward === undefined) {
       place.enableForwarding();
+      if (ipv6) place.enableIpv6Forwarding();
       return;
     }
     const policy = new KernelObject(this, "policy", {
@@ -77,6 +84,7 @@ export class Router extends Composite {
     });
     // Nothing is forwarded before the policy is there.
     place.enableForwarding(policy);
+    if (ipv6) place.enableIpv6Forwarding(policy);
   }
 }
 

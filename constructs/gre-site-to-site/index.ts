@@ -66,7 +66,10 @@ export class GreSiteToSite extends Composite {
       if (peer !== undefined) this.#end(within, site, peer, tunnel);
     }
     const firewall = this.#firewall(within, site, mine);
-    router.enableForwarding(...(firewall === undefined ? [] : [firewall]));
+    const before = firewall === undefined ? [] : [firewall];
+    router.enableForwarding(...before);
+    const lans = this.#sites.flatMap((one) => one.lans);
+    if (lans.some((lan) => lan.includes(":"))) router.enableIpv6Forwarding(...before);
   }
 
   /** One end of a tunnel and the routes through it. */

@@ -32,12 +32,17 @@ export interface Place {
 export interface IPlace extends IConstruct {
   readonly place: Place;
   /**
-   * Lets packets be forwarded here (`net.ipv4.ip_forward`, `net.ipv6.conf.all.forwarding`).
+   * Lets IPv4 packets be forwarded here (`net.ipv4.ip_forward`); a namespace of the program's own forwards IPv6, too.
    *
    * @param after what must be there before, such as the firewall that says what is forwarded. A namespace forwards
    * from its beginning, before anything in it
    */
   enableForwarding(...after: readonly IConstruct[]): void;
+  /**
+   * Lets IPv6 packets be forwarded here (`net.ipv6.conf.all.forwarding`). Apart from IPv4, because the kernel then
+   * forgets the default routes that it learned from router advertisements, which may be the way in to a host.
+   */
+  enableIpv6Forwarding(...after: readonly IConstruct[]): void;
 }
 
 // Symbol.for and not a class: two copies of this package in one program must know each other's constructs.

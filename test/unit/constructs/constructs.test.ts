@@ -61,6 +61,17 @@ describe("Host", () => {
     const forwarding = Testing.synth(app).filter(({ token }) => token === "netloom:kernel:Sysctls");
     expect(forwarding.map(({ dependsOn }) => dependsOn)).toEqual([["edge/policy"]]);
   });
+
+  test("forwards IPv6 only when asked, since its kernel then forgets routes that routers told it", () => {
+    const { app, edge } = program();
+    edge.enableForwarding();
+    expect(at(Testing.synth(app), "edge/forwarding")?.spec["values"]).toEqual({ "net/ipv4/ip_forward": "1" });
+    const second = program();
+    second.edge.enableIpv6Forwarding();
+    expect(at(Testing.synth(second.app), "edge/forwarding-ipv6")?.spec["values"]).toEqual({
+      "net/ipv6/conf/all/forwarding": "1",
+    });
+  });
 });
 
 describe("Namespace", () => {

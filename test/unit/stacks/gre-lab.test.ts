@@ -181,6 +181,7 @@ describe("stacks/gre-two-hosts", () => {
     });
     expect(links(resources)["vpn/west/east"]).not.toHaveProperty("netns");
     expect(links(resources)["west/wan"]).toEqual({
+      adopt: true,
       kind: "physical",
       name: "eth1",
       addresses: ["192.0.2.1/24"],
