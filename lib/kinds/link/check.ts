@@ -147,6 +147,23 @@ function checkEndpoints(spec: LinkSpec): Finding[] {
   return findings;
 }
 
+/** What the link itself does not have when `external` is true. */
+const COMES_WITH_PACKETS = [
+  "local",
+  "remote",
+  "vni",
+  "key",
+  "inputKey",
+  "outputKey",
+  "checksum",
+  "sequence",
+  "ttl",
+  "tos",
+  "pathMtuDiscovery",
+  "encapLimit",
+  "learning",
+] as const;
+
 function checkTunnel(spec: LinkSpec): Finding[] {
   const findings: Finding[] = [];
   const { kind, key, ttl, encap, mtu } = spec;
@@ -159,7 +176,7 @@ function checkTunnel(spec: LinkSpec): Finding[] {
     }
   }
   if (spec.external === true) {
-    const told = (["local", "remote", "vni", "key", "inputKey", "outputKey"] as const).filter(
+    const told = COMES_WITH_PACKETS.filter(
       (property) => spec[property] !== undefined && spec[property] !== "any" && spec[property] !== "none",
     );
     findings.push(...told.map((property) => at("comes with each packet, since external is true", property)));

@@ -39,17 +39,16 @@ export const geneve: Family = {
   ],
   required: ({ external }) => (external === true ? [] : ["vni", "remote"]),
   parse(data) {
-    const ttl = numberOf(data.ttl);
     const id = numberOf(data.id);
-    const external = data.external === true;
     return {
-      external,
-      ...(!external && id !== undefined && { vni: id }),
+      external: data.external === true,
       remote: outer.endpointOf(data, "remote", "remote6"),
-      // Inheriting is printed for people only.
-      ttl: ttl === undefined ? "inherit" : ttl === 0 ? "auto" : ttl,
-      tos: outer.tosOf(data.tos),
       port: numberOf(data.port) ?? GENEVE_PORT,
+      ...(data.external !== true && {
+        ...(id !== undefined && { vni: id }),
+        ttl: outer.autoTtlOf(data.ttl),
+        tos: outer.tosOf(data.tos),
+      }),
     };
   },
   overhead: ({ remote: address = "any" }) => (familyOf(address) === 6 ? 40 : 20) + 8 + 8 + 14,

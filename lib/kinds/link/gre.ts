@@ -70,6 +70,7 @@ function both(data: InfoData, input: string, output: string): boolean | undefine
 }
 
 function parseGre(data: InfoData, wanted: PartialLink): PartialLink {
+  if (data.external === true) return {};
   const [sums, numbers] = [both(data, "icsum", "ocsum"), both(data, "iseq", "oseq")];
   return {
     ...parseKeys(data, wanted),
@@ -139,8 +140,10 @@ export const ip6gre: Family = {
     const noLimit = data.ip6_tnl_f_ign_encap_limit === true;
     return {
       ...outer.parseOuter(link.linkinfo?.info_kind ?? "ip6gre", data),
-      tos: data.ip6_tnl_f_use_orig_tclass === true ? "inherit" : (numberOf(data.tclass) ?? 0),
-      encapLimit: noLimit ? "none" : (numberOf(data.encap_limit) ?? "none"),
+      ...(data.external !== true && {
+        tos: data.ip6_tnl_f_use_orig_tclass === true ? "inherit" : (numberOf(data.tclass) ?? 0),
+        encapLimit: noLimit ? "none" : (numberOf(data.encap_limit) ?? "none"),
+      }),
       ...parseGre(data, wanted),
     };
   },

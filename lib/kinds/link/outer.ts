@@ -117,13 +117,22 @@ export function encapOverhead({ encap }: LinkSpec): number {
   return encap?.type === "fou" ? 8 : encap?.type === "gue" ? 12 : 0;
 }
 
-/** What every tunnel's driver says of its outer packets. */
+/** Hop limit of geneve and vxlan, whose 0 is the route's; `inherit` is printed for people only. */
+export function autoTtlOf(value: unknown): LinkSpec["ttl"] {
+  const ttl = numberOf(value);
+  return ttl === undefined ? "inherit" : ttl === 0 ? "auto" : ttl;
+}
+
+/**
+ * What every tunnel's driver says of its outer packets. Of one whose ends come with each packet the rest means
+ * nothing, and iproute2 before 6.0 does not print it.
+ */
 export function parseOuter(kind: string, data: InfoData): PartialLink {
   const ttl = numberOf(data.ttl) ?? 0;
   return {
     local: endpointOf(data, "local"),
     remote: endpointOf(data, "remote"),
-    ttl: ttl === 0 ? "inherit" : ttl,
+    ...(data.external !== true && { ttl: ttl === 0 ? "inherit" : ttl }),
     encap: encapOf(kind, data.encap),
     external: data.external === true,
     ...(typeof data.link === "string" && { link: data.link }),
@@ -134,7 +143,9 @@ export function parseOuter(kind: string, data: InfoData): PartialLink {
 export function parseOuterV4(kind: string, data: InfoData): PartialLink {
   return {
     ...parseOuter(kind, data),
-    tos: tosOf(data.tos),
-    ...(typeof data.pmtudisc === "boolean" && { pathMtuDiscovery: data.pmtudisc }),
+    ...(data.external !== true && {
+      tos: tosOf(data.tos),
+      ...(typeof data.pmtudisc === "boolean" && { pathMtuDiscovery: data.pmtudisc }),
+    }),
   };
 }

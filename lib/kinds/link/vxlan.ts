@@ -67,19 +67,19 @@ export const vxlan: Family = {
   ],
   required: ({ external }) => (external === true ? [] : ["vni"]),
   parse(data) {
-    const limit = numberOf(data.ttl);
     const id = numberOf(data.id);
-    const external = data.external === true;
     return {
-      external,
-      ...(!external && id !== undefined && { vni: id }),
+      external: data.external === true,
       local: outer.endpointOf(data, "local", "local6"),
       remote: outer.endpointOf(data, "remote", "remote6", "group", "group6"),
-      ttl: limit === undefined ? "inherit" : limit === 0 ? "auto" : limit,
-      tos: outer.tosOf(data.tos),
       port: numberOf(data.port) ?? VXLAN_PORT,
-      ...(typeof data.learning === "boolean" && { learning: data.learning }),
       ...(typeof data.link === "string" && { link: data.link }),
+      ...(data.external !== true && {
+        ...(id !== undefined && { vni: id }),
+        ttl: outer.autoTtlOf(data.ttl),
+        tos: outer.tosOf(data.tos),
+        ...(typeof data.learning === "boolean" && { learning: data.learning }),
+      }),
     };
   },
   overhead: (spec) => (outerFamily(spec) === 6 ? 40 : 20) + 8 + 8 + 14,

@@ -10,11 +10,23 @@ interface Recorded {
   readonly state: LinkSpec | null;
 }
 
-const folder = join(__dirname, "../../fixtures/link/observe");
-const fixtures = readdirSync(folder).map((file): [string, Recorded] => [
-  file.replace(".json", "").replaceAll("-", " "),
-  JSON.parse(readFileSync(join(folder, file), "utf8")) as Recorded,
-]);
+const folder = join(__dirname, "../../fixtures/link");
+
+/** The recordings of a folder by the name of their case. */
+const recordings = (of: string) =>
+  readdirSync(join(folder, of)).map((file): [string, Recorded] => [
+    file.replace(".json", "").replaceAll("-", " "),
+    JSON.parse(readFileSync(join(folder, of, file), "utf8")) as Recorded,
+  ]);
+
+/** Debian 12's iproute2 has every case, others those where they may differ. */
+const fixtures = recordings("observe");
+const others = ["observe-debian-11", "observe-debian-13"].flatMap((of) =>
+  recordings(of).map(([name, recorded]): [string, Recorded] => [
+    `${name}, ${recorded.recordedFrom}`,
+    recorded,
+  ]),
+);
 
 function factsOf({ facts }: Recorded): Facts {
   const found = new Map(facts.map(({ query, fact }) => [queryKey(query), fact]));
@@ -28,7 +40,7 @@ function factsOf({ facts }: Recorded): Facts {
 }
 
 describe("what a real host printed is read", () => {
-  test.each(fixtures)("%s", (_, recorded) => {
+  test.each([...fixtures, ...others])("%s", (_, recorded) => {
     expect(link.observe(factsOf(recorded), recorded.specs) ?? null).toEqual(recorded.state);
   });
 
