@@ -42,6 +42,13 @@ const explanations: readonly Explanation[] = [
   [/argument "([^"]*)" is wrong: Device does not exist/, (spec, [, name]) => noMaster(spec, name)],
   [/Cannot find device "([^"]*)"/, (spec, [, name]) => noDevice(spec, name)],
   [
+    /Network is down/,
+    ({ kind, link }) =>
+      kind === "vlan" && link !== undefined
+        ? `${link} below it is down, and a vlan cannot be up then`
+        : undefined,
+  ],
+  [
     /no such kernel setting/,
     ({ mtu = 1500 }) =>
       "the link has no such setting: see net/<family>/conf in `sysctl -a` of its namespace" +

@@ -323,6 +323,11 @@ describe("what the kernel says is put into words", () => {
       /IPv6 is disabled/,
     ],
     ["RTNETLINK answers: Permission denied", tunnel, undefined],
+    [
+      "RTNETLINK answers: Network is down",
+      parse({ name: "v", kind: "vlan", link: "eth1", vlanId: 3 }),
+      /eth1 below it is down/,
+    ],
     ["something else altogether", tunnel, undefined],
   ])("%s", (said, spec, meaning) => {
     const told = link.explain?.(said, spec);
