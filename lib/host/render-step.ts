@@ -132,7 +132,7 @@ function batch(tool: "ip" | "tc", run: Run, folder: string): RenderedRun {
   const within = run.netns === undefined ? "" : ` -n ${quote(netnsName(run.netns))}`;
   return {
     needs: [tool],
-    script: `nl_batch ${quote(folder)} ${quote(text)} ${tool}${within}`,
+    script: `nl_batch ${quote(folder)} ${quote(text)} ${tool}${run.family === 6 ? " -6" : ""}${within}`,
     failure(answer) {
       if (noNetns.test(answer.stderr))
         return { share: "all", began: false, message: said(tool, run.netns, answer) };
