@@ -3,6 +3,7 @@ import { z } from "zod";
 import { foldersOf, stays } from "./files/folders";
 import { found } from "./found";
 import { defineKind, inPlace, replace, type Located } from "./kind";
+import { recordError } from "./records";
 import { quoted, safeName, text } from "./schemas";
 import type { Facts, FileFact, Query, Step } from "./step";
 
@@ -70,7 +71,7 @@ const schema = z.strictObject({
     .default("files")
     .describe("Tells sets of files in one directory apart in their ids; it does not show up on the host."),
   files: z
-    .record(relativePath, file, { error: "must be an object of files by relative path" })
+    .record(relativePath, file, { error: recordError("must be an object of files by relative path") })
     .superRefine((files, context) => {
       const paths = Object.keys(files);
       if (paths.length === 0)

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { defineKind, inPlace, replace } from "./kind";
+import { recordError } from "./records";
 import { netnsName, safeName, sysctlKey, sysctlValue } from "./schemas";
 import {
   explainSetting,
@@ -19,7 +20,7 @@ const sorted = (values: Record<string, string>): Record<string, string> =>
 /** Kernel settings by key: `{ "net/ipv4/ip_forward": "1" }`. */
 export const settingsSchema = z
   .record(sysctlKey, sysctlValue, {
-    error: 'must be an object of settings, such as { "net/ipv4/ip_forward": "1" }',
+    error: recordError('must be an object of settings, such as { "net/ipv4/ip_forward": "1" }'),
   })
   .superRefine((values, context) => {
     const message = settingProblem(values);

@@ -1,10 +1,10 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import * as fc from "fast-check";
 import type { z } from "zod";
 import { namespace } from "../../../lib/kinds/namespace";
 import type { Step } from "../../../lib/kinds/step";
 import { converges } from "../../support/converge";
 import { closeShared, run } from "../../support/host";
+import { namespaceSpecs } from "../../support/specs/namespace";
 
 const name = `nlt-${process.pid}-ns`;
 const folder = `/etc/netns/${name}`;
@@ -14,32 +14,6 @@ const hadFolder = existsSync("/etc/netns");
 
 type Input = z.input<typeof namespace.schema>;
 const owner = { owner: "netloom:test" };
-
-const specs: fc.Arbitrary<Input> = fc.record({
-  name: fc.constant(name),
-  loopback: fc.constantFrom(undefined, true, false),
-  sysctls: fc.option(
-    fc.record(
-      {
-        "net/ipv4/ip_forward": fc.constantFrom("0", "1"),
-        "net.ipv6.conf.all.forwarding": fc.constantFrom("0", "1"),
-        "net/ipv4/conf/all/rp_filter": fc.constantFrom("0", "2"),
-        "net/ipv6/conf/all/disable_ipv6": fc.constantFrom("0", "1"),
-      },
-      { requiredKeys: [] },
-    ),
-    { nil: undefined },
-  ),
-  resolvConf: fc.option(
-    fc.record({
-      nameservers: fc.uniqueArray(fc.constantFrom("192.0.2.53", "2001:DB8::53", "127.0.0.53"), {
-        maxLength: 3,
-      }),
-      search: fc.constantFrom(undefined, [], ["example.org"], ["b.example.org", "a.example.org"]),
-    }),
-    { nil: undefined },
-  ),
-});
 
 const spec = (given: Partial<Input> = {}) => namespace.schema.parse({ name, ...given });
 const observe = async (of: ReturnType<typeof spec>) =>
@@ -61,7 +35,7 @@ afterEach(async () => {
 });
 
 test("namespaces converge from any to any other, also after an interruption", async () => {
-  await converges({ kind: namespace, specs, run, cases: 30 });
+  await converges({ kind: namespace, specs: namespaceSpecs(name), run, cases: 30 });
 }, 300_000);
 
 test("several that are made in one batch leave the batch where it was", async () => {
