@@ -5,7 +5,7 @@ import { temporaryFolder } from "../support/folder";
 import { withLab } from "../support/lab";
 import { descendantsWith } from "../support/processes";
 
-jest.setTimeout(300_000);
+jest.setTimeout(600_000);
 
 const machines = withLab(["edge"]);
 const folder = temporaryFolder();
@@ -104,7 +104,7 @@ describe("an apply that is interrupted on the way to a real host", () => {
 describe("a change of one tunnel among others", () => {
   it("loses no packet on the others", async () => {
     await (await open(1)).up();
-    const pings = 1500; // one every 10 ms
+    const pings = 4000; // one every 10 ms
     const ping = within("a", "ping", "-q", "-i", "0.01", "-c", String(pings), "192.168.1.6");
     const began = Date.now();
     const { summary } = await (await open(2)).up();
