@@ -52,6 +52,7 @@ const kernelArguments = [
 /**
  * The arguments that start a machine. Nothing in them reaches beyond this computer: the management interface forwards
  * one port of 127.0.0.1 inwards and `restrict=on` lets nothing out, the data interfaces are unix datagram sockets.
+ * Nor does it announce itself as a router (`ipv6=off`): the machine's routes are the user's alone.
  */
 export function qemuArguments(spec: MachineSpec): string[] {
   const at = (file: string) => `${spec.folder}/${file}`;
@@ -63,7 +64,7 @@ export function qemuArguments(spec: MachineSpec): string[] {
     ...["-device", "virtio-blk-pci,drive=disk0", "-device", "virtio-rng-pci"],
     ...["-serial", `file:${escaped(at(machineFiles.console))}`],
     ...["-qmp", `unix:${escaped(at(machineFiles.qmp))},server=on,wait=off`],
-    ...["-netdev", `user,id=mgmt,restrict=on,hostfwd=tcp:127.0.0.1:${spec.sshPort}-10.0.2.15:22`],
+    ...["-netdev", `user,id=mgmt,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:${spec.sshPort}-10.0.2.15:22`],
     ...["-device", "virtio-net-pci,netdev=mgmt,mac=52:54:00:12:34:56,romfile="],
     ...Array.from({ length: dataNics }, (_, index) => dataNic(spec, index + 1)).flat(),
     ...["-daemonize", "-pidfile", at(machineFiles.pid)],

@@ -23,7 +23,7 @@ describe("the arguments of a machine", () => {
 
   test("reach nothing outside: one forwarded port on the loopback address, and sockets in the machine's folder", () => {
     const networks = valuesOf("-netdev", args);
-    expect(networks[0]).toBe("user,id=mgmt,restrict=on,hostfwd=tcp:127.0.0.1:4022-10.0.2.15:22");
+    expect(networks[0]).toBe("user,id=mgmt,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:4022-10.0.2.15:22");
     expect(networks.slice(1)).toEqual(
       [1, 2, 3, 4].map(
         (nic) =>
