@@ -64,7 +64,10 @@ export class Namespace extends KernelObject implements IPlace {
       ...(around !== undefined && { place: { host: around.host } }),
       intent: () => ({
         name,
-        sysctls: state.on || sysctls !== undefined ? { ...(state.on && { ...FORWARDING.forwarding, ...FORWARDING["forwarding-ipv6"] }), ...sysctls } : undefined,
+        sysctls:
+          state.on || sysctls !== undefined
+            ? { ...(state.on && { ...FORWARDING.forwarding, ...FORWARDING["forwarding-ipv6"] }), ...sysctls }
+            : undefined,
         resolvConf:
           nameservers === undefined && searchDomains === undefined
             ? undefined

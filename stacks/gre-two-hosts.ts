@@ -29,7 +29,12 @@ const app = new App();
 function site(name: string, wanAddress: string, lan: string, prefix: string): GreSite {
   const { wanInterface, ...reach } = config.requireObject<HostConfig>(name);
   const host = new Host(app, name, reach);
-  new Link(host, "wan", { name: wanInterface, kind: "physical", adopt: true, addresses: [`${wanAddress}/24`] });
+  new Link(host, "wan", {
+    name: wanInterface,
+    kind: "physical",
+    adopt: true,
+    addresses: [`${wanAddress}/24`],
+  });
   const machine = new Namespace(host, lan);
   new VethPair(host, `${name}-${lan}`, {
     a: { name: lan, addresses: [`${prefix}.254/24`] },
