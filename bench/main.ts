@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import pc from "picocolors";
 import { controlPlane } from "./control-plane/main";
+import { geneveMux } from "./geneve-mux/main";
 
 /** Every benchmark by name: what it measures, and the run that returns whether its targets held. */
 const benchmarks: Record<string, { summary: string; run: (runs: number) => Promise<boolean> }> = {
@@ -8,6 +9,7 @@ const benchmarks: Record<string, { summary: string; run: (runs: number) => Promi
     summary: "applying 200 links over ssh, against what else applies them",
     run: controlPlane,
   },
+  "geneve-mux": { summary: "encapsulation and decapsulation in XDP, by the number of tunnels", run: geneveMux },
 };
 
 const program = new Command("bench")

@@ -2,8 +2,14 @@
 /*
  * Fills GeneveMux's maps with Geneve tunnels and times the harness.
  *
- *   bench OBJECT SAMPLES  ->  one JSON line a measurement:
+ *   bench OBJECT SAMPLES TUNNELS-AT-MOST  ->  one JSON line a measurement:
  *   {"target":"push","tunnels":1000,"how":"redirect","ns":41.2,...}
+ *
+ * push, pop    the program, with a line for each CPU: "redirect" through one
+ *              device entry, "own-device" through one for each tunnel and end,
+ *              "pass" without redirection, "atomic" with lines that CPUs share
+ * usual        encapsulation by a hash map of finished headers
+ * empty        the loop and the call alone
  *
  * Runs in a network namespace of its own. Exits with 1 and a line on stderr if
  * what comes out of the programs is not right.
@@ -74,6 +80,7 @@ static void load(const char *file, __u32 lines, __u32 devices)
 	bpf_map__set_max_entries(map_of("mux_ends"), lines);
 	bpf_map__set_max_entries(map_of("mux_devs"), devices);
 	bpf_map__set_max_entries(map_of("mux_hops"), devices > 1024 ? devices : 1024);
+	bpf_map__set_max_entries(map_of("usual"), lines);
 	if (bpf_object__load(object))
 		die("load");
 }
@@ -157,6 +164,35 @@ static void fill(__u32 tunnels, __u32 lines, __u32 cpus, int own_device)
 	}
 }
 
+/* The same tunnels for the program it is compared with. */
+static void fill_usual(__u32 tunnels)
+{
+	static const unsigned char head[HEADERS] = {
+		2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0,
+		0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0,
+		0xc0, 0, 2, 1, 0xc6, 0x33, 0x64, 0,
+		0xc8, 0x22, 0x17, 0xc1, 0, 0, 0, 0,
+		0, 0, 0x65, 0x58, 0, 0, 0, 0,
+	};
+	struct {
+		__u8 bytes[56];
+		__u32 egress;
+		__u32 pad;
+	} value = { .egress = 1 };
+	int fd = bpf_map__fd(map_of("usual"));
+	__u32 key[2] = { htonl(0xac100001) }, n, vni;
+
+	memcpy(value.bytes, head, sizeof(head));
+	for (n = 0; n < tunnels; n++) {
+		key[1] = htonl(0x0a000000 + n);
+		vni = htonl(n << 8);
+		value.bytes[33] = n;
+		memcpy(value.bytes + 46, &vni, 4);
+		if (bpf_map_update_elem(fd, key, &value, BPF_ANY))
+			die("usual");
+	}
+}
+
 static __u16 ip_checksum(const unsigned char *ip)
 {
 	__u32 sum = 0, i;
@@ -229,7 +265,7 @@ static __u32 wanted(void)
 }
 
 /* Before anything is timed: do the programs do what they are timed for? */
-static void check(__u32 tunnels)
+static void check(__u32 tunnels, int usual)
 {
 	unsigned char frame[256], out[8192], expected[256];
 	__u32 tunnel = tunnels - 1, verdict;
@@ -242,6 +278,15 @@ static void check(__u32 tunnels)
 	    (ntohl(*(__u32 *)(out + 46)) >> 8) != tunnel) {
 		fprintf(stderr, "push is wrong: verdict %u, %d bytes\n", verdict, size);
 		exit(1);
+	}
+	if (usual) {
+		run("once_usual", frame, FRAME, out, &size, 1, &verdict);
+		if (verdict != 4 || size != FRAME + HEADERS ||
+		    memcmp(out + HEADERS, frame, FRAME) || ip_checksum(out + 14) ||
+		    (ntohl(*(__u32 *)(out + 46)) >> 8) != tunnel) {
+			fprintf(stderr, "usual is wrong: verdict %u, %d bytes\n", verdict, size);
+			exit(1);
+		}
 	}
 	wrapped(frame, tunnel);
 	plain(expected, tunnel);
@@ -301,15 +346,20 @@ static void sweep(const char *file, __u32 tunnels, const char *how)
 {
 	int own_device = !strcmp(how, "own-device");
 	int cpus = strcmp(how, "atomic") ? libbpf_num_possible_cpus() : 0;
-	__u32 lines = 1024;
+	int usual = !strcmp(how, "redirect");
+	__u32 lines = 16384;
 
 	redirect = strcmp(how, "pass") ? MUX_REDIRECT : 0;
-	/* two entries a tunnel; a quarter to a half of the slots used */
+	/* two entries a tunnel: sparse while that is cheap, else up to half full */
 	while (lines < 4 * tunnels)
 		lines *= 2;
 	load(file, lines * (cpus ? cpus : 1), own_device ? 2 * tunnels : 16);
 	fill(tunnels, lines, cpus, own_device);
-	check(tunnels);
+	if (usual)
+		fill_usual(tunnels);
+	check(tunnels, usual);
+	if (usual)
+		measure("usual", tunnels, how);
 	measure("push", tunnels, how);
 	measure("pop", tunnels, how);
 }

@@ -54,8 +54,9 @@ mux_push_fast(struct xdp_md *ctx, const struct mux_port *port)
 	w0 = *(__u32 *)(data + 14);
 	if (*(__u16 *)(data + 12) != bpf_htons(ETH_P_IP) || (w0 & 0xff) != 0x45)
 		return MUX_NOT_FAST;
-	total = bpf_ntohs((__u16)(w0 >> 16));
-	if (total < 24 || total + 14 > len || *(__u16 *)(data + 20) & bpf_htons(MUX_FRAG))
+	/* a length below 20 wraps, and so is too large as well */
+	if (bpf_ntohs((__u16)(w0 >> 16)) - 20u > len - 34 ||
+	    *(__u16 *)(data + 20) & bpf_htons(MUX_FRAG))
 		return MUX_NOT_FAST;
 	w2 = *(__u16 *)(data + 22);
 	if (w2 >> 8 != IPPROTO_TCP && w2 >> 8 != IPPROTO_UDP)

@@ -144,7 +144,7 @@ __noinline int mux_pop_any(struct xdp_md *ctx)
 static __always_inline int mux_run(struct xdp_md *ctx, const __u32 what)
 {
 	const struct mux_port *port = mux_find_port(ctx->ingress_ifindex);
-	int rc = -MUX_R_NO_MATCH;
+	int rc = -MUX_R_NO_CONFIG;
 
 	if (!port)
 		return mux_stat(MUX_R_NO_CONFIG, XDP_PASS, ctx->data_end - ctx->data);
@@ -156,13 +156,10 @@ static __always_inline int mux_run(struct xdp_md *ctx, const __u32 what)
 		if (rc >= 0)
 			return rc;
 	}
-	if (what & MUX_PUSHES && port->flags & MUX_PUSHES) {
-		rc = mux_push_fast(ctx, port);
-		if (rc >= 0)
-			return rc;
-		return mux_push_any(ctx);
-	}
-	return mux_stat(-rc, XDP_PASS, ctx->data_end - ctx->data);
+	if (!(what & MUX_PUSHES))
+		return mux_stat(-rc, XDP_PASS, ctx->data_end - ctx->data);
+	rc = mux_push_fast(ctx, port);
+	return rc >= 0 ? rc : mux_push_any(ctx);
 }
 
 /* bench/geneve-mux calls mux_run() from a program of its own. */

@@ -60,7 +60,7 @@ mux_parse_v4(struct mux_packet *p, void *l3, void *data_end)
 	if ((word & 0xf0) != 0x40 || (word & 0xf) < 5)
 		return MUX_R_BAD_VERSION;
 	tot = bpf_ntohs((__u16)(word >> 16));
-	if (tot < (word & 0xf) * 4 || l3 + tot > data_end)
+	if (tot < (word & 0xf) * 4 || p->l3 + tot > p->len)
 		return MUX_R_SHORT;
 	p->l3_len = tot;
 	p->tos = word >> 8 & 0xff;
@@ -86,7 +86,7 @@ mux_parse_v6(struct mux_packet *p, void *l3, void *data_end)
 	if (word >> 28 != 6)
 		return MUX_R_BAD_VERSION;
 	tot = sizeof(*ip) + bpf_ntohs(ip->payload_len);
-	if (l3 + tot > data_end)
+	if (p->l3 + tot > p->len)
 		return MUX_R_SHORT;
 	p->l3_len = tot;
 	p->v6 = 1;

@@ -114,19 +114,20 @@ static void programs(void)
 	bpf_object__for_each_program(program, object) {
 		struct bpf_prog_info info = {};
 		__u32 size = sizeof(info);
-		char *stack = strstr(logs[n++], "stack depth ");
-		int depth = 0, most = 0;
+		char *stack = strstr(logs[n], "stack depth ");
+		char *walked = strstr(logs[n++], "processed ");
+		int depth, most = 0;
 
 		bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size);
-		/* "stack depth 120+64": of the program and each subprogram */
+		/* "stack depth 120+64": the frame of the program and of each function */
 		for (stack = stack ? stack + 12 : ""; isdigit(*stack); stack++) {
-			depth += strtol(stack, &stack, 10);
-			most = depth;
+			depth = strtol(stack, &stack, 10);
+			most = depth > most ? depth : most;
 			if (*stack != '+')
 				break;
 		}
 		printf(" %s:%u:%d:%u:%u", bpf_program__name(program),
-		       info.verified_insns, most, info.xlated_prog_len,
+		       walked ? (__u32)atoi(walked + 10) : info.verified_insns, most, info.xlated_prog_len,
 		       info.jited_prog_len);
 	}
 	puts("");
@@ -137,9 +138,7 @@ static void run(char **word)
 	static unsigned char in[LINE], out[LINE];
 	struct xdp_md ctx_in = {}, ctx_out = {};
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = in, .data_out = out,
-		    .data_size_out = sizeof(out), .ctx_in = &ctx_in,
-		    .ctx_size_in = sizeof(ctx_in), .ctx_out = &ctx_out,
-		    .ctx_size_out = sizeof(ctx_out), .repeat = 1);
+		    .data_size_out = sizeof(out), .repeat = 1);
 	struct bpf_program *program;
 	int size, error;
 
@@ -150,8 +149,16 @@ static void run(char **word)
 	if (size < 0)
 		return fail("packet", EINVAL);
 	options.data_size_in = size;
-	ctx_in.data_end = size;
-	ctx_in.ingress_ifindex = atoi(word[2]);
+	/* the loopback interface is where packets come in unless told otherwise, */
+	/* which a kernel before 5.15 cannot be */
+	if (atoi(word[2]) != 1) {
+		ctx_in.data_end = size;
+		ctx_in.ingress_ifindex = atoi(word[2]);
+		options.ctx_in = &ctx_in;
+		options.ctx_size_in = sizeof(ctx_in);
+		options.ctx_out = &ctx_out;
+		options.ctx_size_out = sizeof(ctx_out);
+	}
 	error = bpf_prog_test_run_opts(bpf_program__fd(program), &options);
 	if (error)
 		return fail("run", error);

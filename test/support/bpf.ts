@@ -1,4 +1,5 @@
 import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from "node:child_process";
+import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { execa } from "execa";
@@ -37,6 +38,9 @@ export interface ProgramFacts {
 
 /** An object loaded in a network namespace of its own, whose programs run on packets given to them. */
 export class BpfRun {
+  /** Off for what may differ from machine to machine. */
+  recording = true;
+
   private readonly waiting: { resolve: (line: string) => void; reject: (error: Error) => void }[] = [];
 
   private constructor(
@@ -46,6 +50,7 @@ export class BpfRun {
   ) {
     createInterface({ input: child.stdout }).on("line", (line) => {
       const next = this.waiting.shift();
+      this.record("<", line);
       if (line.startsWith("ok")) next?.resolve(line.slice(2).trim());
       else next?.reject(new Error(line.replaceAll("|", "\n")));
     });
@@ -75,9 +80,16 @@ export class BpfRun {
     return new BpfRun(child, namespace);
   }
 
+  /** With BPF_RECORD=FILE, writes down what is asked and answered, for bpf/test/replay on another kernel. */
+  private record(direction: "<" | ">", line: string): void {
+    const file = process.env.BPF_RECORD;
+    if (file && this.recording) appendFileSync(file, direction + line + "\n");
+  }
+
   private ask(line: string): Promise<string> {
     return new Promise((resolve, reject) => {
       this.waiting.push({ resolve, reject });
+      this.record(">", line);
       this.child.stdin.write(line + "\n");
     });
   }

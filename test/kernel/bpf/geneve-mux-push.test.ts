@@ -13,7 +13,7 @@ import { ETH, ethernet, ipv4, PROTO, udp } from "../../support/packets";
 
 let mux: Mux;
 beforeAll(async () => {
-  mux = await Mux.start(["nic0"]);
+  mux = await Mux.start();
 });
 afterAll(() => mux.close());
 
@@ -63,7 +63,6 @@ describe.each(tunnels)("pushing $name", (tunnel) => {
 
     it("is undone by the pop of the far side", async () => {
       await all(tunnel.end);
-      await mux.port({ ifindex: 2, flags: ["POP"] });
       await mux.end(1, {
         protocol: tunnel.end.protocol,
         flags: (tunnel.end.flags ?? []).filter((flag) => ["L3", "CSUM_ZERO"].includes(flag)),
@@ -73,7 +72,8 @@ describe.each(tunnels)("pushing $name", (tunnel) => {
       });
       await mux.slot(tunnel.key, 1);
       const { packet } = await mux.send("mux_push", frame(family));
-      const back = await mux.send("mux_pop", packet, 2);
+      await mux.port({ ifindex: 1, flags: ["POP"] });
+      const back = await mux.send("mux_pop", packet);
       expect(back).toEqual({ verdict: XDP.pass, reason: "POP_PASS", packet: frame(family) });
       expect(await mux.counted(1)).toEqual({ packets: 1n, bytes: BigInt(packet.length) });
     });
@@ -141,6 +141,7 @@ describe("the outer IPv4 header", () => {
   });
 
   it("takes turns in identifications between CPUs that have lines of their own", async () => {
+    mux.run.recording = false; // which CPU it is, is not ours to say
     await mux.reset();
     const stride = 2048;
     await mux.port({ ifindex: 1, flags: ["ALL"], end: 0 }, { stride, cpus: 4 });
@@ -151,6 +152,7 @@ describe("the outer IPv4 header", () => {
     expect(ids.every((id) => id % 4 < 2)).toBe(true);
     const lines = [await mux.counted(0), await mux.counted(stride)];
     expect(lines[0]!.packets + lines[1]!.packets).toBe(4n);
+    mux.run.recording = true;
   });
 
   it("never inherits a TTL of 0", async () => {
