@@ -9,7 +9,10 @@ const benchmarks: Record<string, { summary: string; run: (runs: number) => Promi
     summary: "applying 200 links over ssh, against what else applies them",
     run: controlPlane,
   },
-  "geneve-mux": { summary: "encapsulation and decapsulation in XDP, by the number of tunnels", run: geneveMux },
+  "geneve-mux": {
+    summary: "encapsulation and decapsulation in XDP, by the number of tunnels",
+    run: geneveMux,
+  },
 };
 
 const program = new Command("bench")
