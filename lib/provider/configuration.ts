@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Credentials, HostAddress } from "../host/operation";
-import { UNKNOWN, hasUnknown, type Properties } from "./properties";
+import { hasUnknown, type Properties } from "./properties";
 import { isSecret } from "./zod-shape";
 import { hostSchema } from "./common";
 import { failuresOf, type CheckFailure } from "./check";
@@ -70,12 +70,15 @@ const ENGINES = new Set([
   "__pulumi-go-provider-infer",
 ]);
 
-/** Reads the provider's configuration. Values that are not strings arrive as JSON text. */
-export function readConfiguration({ values, secrets }: Properties): ReadConfiguration {
+/**
+ * Reads the provider's configuration. Values that are not strings arrive as JSON text. `strict` refuses options
+ * that there are not; the default provider is given the whole configuration of a project that is called netloom.
+ */
+export function readConfiguration({ values, secrets }: Properties, strict = false): ReadConfiguration {
   const shape: Record<string, z.ZodType> = configurationSchema.shape;
   const known: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(values)) {
-    if (ENGINES.has(key) || value === UNKNOWN || hasUnknown(value)) continue;
+    if (ENGINES.has(key) || hasUnknown(value) || (!strict && !Object.hasOwn(shape, key))) continue;
     known[key] = typeof value === "string" && !shape[key]?.safeParse(value).success ? fromJson(value) : value;
   }
   const declared = Object.keys(shape).filter((key) => isSecret(shape[key]));

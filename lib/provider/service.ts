@@ -17,6 +17,7 @@ import { formatPath } from "./paths";
 import { decode, encode } from "./properties";
 import type { Provider } from "./provider";
 import { statusOf } from "./status";
+import { parseUrn } from "./urn";
 import { version } from "./version";
 
 type Handler = (call: ServerUnaryCall<never, unknown>, done: sendUnaryData<unknown>) => void;
@@ -127,7 +128,8 @@ function configuration(provider: Provider) {
       const news = request.getNews();
       const response = new proto.CheckResponse();
       response.setInputs(news);
-      response.setFailuresList(readConfiguration(decode(news)).failures.map(failureMessage));
+      const isDefault = /^default(_|$)/.test(parseUrn(request.getUrn()).name);
+      response.setFailuresList(readConfiguration(decode(news), !isDefault).failures.map(failureMessage));
       return response;
     }),
     // Credentials and addresses change how hosts are reached, never what is on them: no resource is replaced.

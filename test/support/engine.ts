@@ -134,7 +134,10 @@ async function runOperation(stack: Stack, kind: Operation, options: RunOptions):
     else if (kind === "preview") await stack.preview(given);
     else if (kind === "refresh") await stack.refresh(given);
     else await stack.destroy(given);
-    return seen.run(true, outputs);
+    const run = seen.run(true, outputs);
+    // The stack itself is a resource: with none at all, the program never reached the engine.
+    if (kind === "up" && Object.keys(run.summary).length === 0) throw new Error("the program did not run");
+    return run;
   } catch (error) {
     seen.text.push(String(error));
     if (!mayFail) throw new Error(`pulumi ${kind} failed:\n${seen.text.join("")}`, { cause: error });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { openSession } from "../../../lib/host";
 import type { HostSession } from "../../../lib/host/operation";
-import { startPlugin, type Plugin } from "../../../lib/provider/server";
+import { startPlugin } from "../../../lib/provider/server";
 import { KernelResource, Provider, type ProviderArgs } from "../../../lib/sdk";
 import { engineStack, type Run, type TestStack } from "../../support/engine";
 import { noteKind } from "../../support/note-kind";
@@ -17,16 +17,25 @@ import { noteKind } from "../../support/note-kind";
 jest.setTimeout(180_000);
 
 let folder: string;
-let plugin: Plugin;
 let stack: TestStack;
 let opened: HostSession[];
-const stacks: TestStack[] = [];
+const ending: (() => unknown)[] = [];
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "nlt-notes-"));
-  const folders = { state: join(folder, "ledger"), run: join(folder, "run") };
   opened = [];
-  plugin = await startPlugin({
+  stack = await newStack("dev");
+});
+
+afterEach(async () => {
+  for (const end of ending.splice(0)) await end();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** A stack with a plugin of its own, as the engine has it. */
+async function newStack(name: string): Promise<TestStack> {
+  const folders = { state: join(folder, "ledger"), run: join(folder, "run") };
+  const plugin = await startPlugin({
     kinds: [noteKind(folder)],
     openSession: ({ address, credentials }) => {
       const session = openSession(address, credentials, { folders, retries: 0, dialMs: 2000 });
@@ -34,19 +43,10 @@ beforeEach(async () => {
       return session;
     },
   });
-  stack = await newStack("dev");
-});
-
-afterEach(async () => {
-  for (const made of stacks.splice(0)) made.remove();
-  await plugin.stop();
-  rmSync(folder, { recursive: true, force: true });
-});
-
-async function newStack(name: string): Promise<TestStack> {
+  ending.push(() => plugin.stop());
   const env = { PULUMI_DEBUG_PROVIDERS: `netloom:${plugin.port}` };
   const made = await engineStack({ name, program: () => Promise.resolve({}), plugin: "attached", env });
-  stacks.push(made);
+  ending.push(() => made.remove());
   return made;
 }
 

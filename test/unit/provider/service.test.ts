@@ -221,6 +221,12 @@ describe("the plugin's methods", () => {
     expect(
       (await check({ deleteUnreachable: "true", hosts: UNKNOWN_TEXT, version: "1.0.0" })).getFailuresList(),
     ).toEqual([]);
+    const ofDefault = request(new proto.CheckRequest(), {
+      Urn: "urn:pulumi:dev::netloom::pulumi:providers:netloom::default_0_1_0",
+      News: struct({ address: "the project's own", hosts: '{"a":"-o x"}' }),
+    });
+    const checked = await call<proto.CheckResponse>("checkConfig", ofDefault);
+    expect(checked.getFailuresList().map((failure) => failure.getProperty())).toEqual(["hosts.a"]);
     const changed = request(new proto.DiffRequest(), {
       Olds: struct({ hosts: '{"a":"b"}' }),
       News: struct({ hosts: '{"a":"c"}' }),
