@@ -1,8 +1,11 @@
 import type { HostSession, LedgerRecord } from "../host/operation";
-import type { AnyKind } from "../kinds/kind";
+import type { AnyKind, AnySpec } from "../kinds/kind";
 import { bootOf, bootQuery } from "./boot";
 import { messageOf } from "./errors";
+import { identityProperties } from "./ids";
 import { applyObject } from "./objects";
+import type { Path } from "./paths";
+import { Scrubber } from "./secrets";
 
 /** Whose objects on which host. */
 export interface Owner {
@@ -69,13 +72,22 @@ export class Restarts {
       );
     }
     for (const { kind, desired, id, urn } of again) {
-      const target = { kind, id, urn, host, stack, secrets: [] };
+      const secrets = maybeSecret(kind, desired);
+      const target = { kind, id, urn, host, stack, secrets };
       try {
         await applyObject(session, target, { desired, create: false });
       } catch (error) {
         // It may be what the program is about to change or delete; if not, the next refresh shows it.
-        this.tell(`${id} was not made again on ${host}: ${messageOf(error)}`, urn);
+        const reason = Scrubber.of({ values: desired, secrets }).scrub(messageOf(error));
+        this.tell(`${id} was not made again on ${host}: ${reason}`, urn);
       }
     }
   }
+}
+
+/** The ledger does not say what is secret: of a property that does not tell objects apart, any value may be. */
+function maybeSecret(kind: AnyKind, spec: AnySpec): Path[] {
+  const names = identityProperties(kind, spec);
+  const isOpen = (property: string) => names.has(property) || kind.policy[property]?.change === "replace";
+  return Object.keys(spec).flatMap((property) => (isOpen(property) ? [] : [[property]]));
 }

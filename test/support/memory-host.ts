@@ -19,6 +19,8 @@ export class MemoryHost implements HostSession {
   /** Everything that was asked of it, in order. */
   readonly seen: string[] = [];
   machineId = "machine-1";
+  /** Another one after each start. */
+  bootId = "boot-1";
   /** Why the host cannot be reached. */
   unreachable: string | undefined;
   /** What the next step fails with, before it is done or (`after`) behind it. */
@@ -83,6 +85,15 @@ export class MemoryHost implements HostSession {
   }
 
   #fact(query: Query): Fact {
+    if (query.tool === "sysctl") {
+      const settings: Record<string, string> = { "kernel/random/boot_id": this.bootId };
+      return {
+        ok: true,
+        value: Object.fromEntries(
+          query.keys.flatMap((key) => (settings[key] === undefined ? [] : [[key, settings[key]]])),
+        ),
+      };
+    }
     if (query.tool !== "file") return { ok: false, error: "no such tool" };
     const found = query.paths
       .filter((path) => this.files.has(path))

@@ -19,15 +19,19 @@ beforeEach(() => {
   host = new MemoryHost();
   opened = [];
   told = [];
+  provider = newProvider();
+});
+
+/** As of another run: it remembers nothing. */
+function newProvider(): Provider {
   const open = (options: SessionOptions) => {
     opened.push(options);
     return host;
   };
   const tell = (severity: string, message: string) => void told.push(`${severity}: ${message}`);
-  provider = new Provider(open, tell, (token) =>
-    token === "netloom:test:Note" ? noteKind("/notes") : undefined,
-  );
-});
+  const kind = noteKind("/notes");
+  return new Provider(open, tell, (token) => (token === kind.token ? kind : undefined));
+}
 
 const inputs = (values: Record<string, unknown>, secrets: Properties["secrets"] = []): Properties => {
   const { inputs: checked, failures } = provider.check(urn, {
@@ -76,6 +80,7 @@ describe("a resource that is made", () => {
         key: "netloom:test:Note edge/notes/a",
         urn,
         how: "created",
+        boot: "boot-1",
         specs: [{ name: "a", text: "x", colour: "red" }],
       },
     ]);
@@ -251,6 +256,31 @@ describe("an update", () => {
       "warning: edge was rebuilt or replaced: its machine-id was machine-1 and is machine-2 now",
     ]);
     expect(again.state.values.machineId).toBe("machine-2");
+  });
+});
+
+describe("a host that was started anew", () => {
+  test("gets back what its kernel forgot before the first change, and once", async () => {
+    await create({ text: "x" });
+    host.bootId = "boot-2";
+    host.files.clear();
+    provider = newProvider();
+    await create({ name: "b" }, { urn: urnOf("b") });
+    await create({ name: "c" }, { urn: urnOf("c") });
+    expect(there()).toMatchObject({ text: "x" });
+    expect(told).toEqual([
+      expect.stringContaining("edge was started anew; what this stack made on it is made again"),
+    ]);
+  });
+
+  test("that does not take it back is said without a secret, though the ledger knows of none", async () => {
+    await create({ key: 7001 }, { secrets: [["key"]] });
+    host.bootId = "boot-2";
+    host.files.clear();
+    host.failing = { message: "key 7001 refused" };
+    provider = newProvider();
+    await failing(create({ name: "b" }, { urn: urnOf("b") }));
+    expect(told.at(-1)).toBe("warning: edge/notes/a was not made again on edge: key [secret] refused");
   });
 });
 
