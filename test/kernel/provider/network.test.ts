@@ -32,6 +32,8 @@ afterEach(() => {
 interface Options {
   readonly mtu?: number;
   readonly links?: number;
+  /** Each of the further links waits for the one before it: together they would be one batch, without a middle. */
+  readonly chained?: boolean;
   readonly kind?: "veth" | "bridge";
   readonly hostArgs?: object;
   /** Ids of what is imported, by resource name. */
@@ -39,7 +41,8 @@ interface Options {
 }
 
 /** Two namespaces, a cable between them and two routes over it; and more links where they are asked for. */
-function network({ mtu = 1400, links = 0, kind = "veth", hostArgs, imports = {} }: Options = {}): PulumiFn {
+function network(options: Options = {}): PulumiFn {
+  const { mtu = 1400, links = 0, chained = false, kind = "veth", hostArgs, imports = {} } = options;
   const at = { host: { name: "here", ...hostArgs } };
   return () => {
     const provider = new Provider("netloom", { stateDirectory: folder, hosts: { here: "local" } });
@@ -50,14 +53,25 @@ function network({ mtu = 1400, links = 0, kind = "veth", hostArgs, imports = {} 
     });
     const a = new net.Namespace("left", { ...at, name: left }, opts("left"));
     const b = new net.Namespace("right", { ...at, name: right }, opts("right"));
-    const veth = (name: string, more: object, leftEnd: string[], rightEnd: string[]) => {
+    const veth = (
+      name: string,
+      more: object,
+      leftEnd: string[],
+      rightEnd: string[],
+      after: net.Link[] = [],
+    ) => {
       const peer = { netns: right, name, addresses: rightEnd, ...more };
       const end = { ...at, netns: left, name, addresses: leftEnd, ...more };
       const args = kind === "veth" || name !== "wire" ? { kind: "veth" as const, peer } : { kind };
-      return new net.Link(name, { ...end, ...args }, opts(name, { dependsOn: [a, b], deletedWith: a }));
+      const withEnds = { dependsOn: [a, b, ...after], deletedWith: a };
+      return new net.Link(name, { ...end, ...args }, opts(name, withEnds));
     };
     const wire = veth("wire", { mtu }, ["10.9.0.1/24", "fd00:9::1/64"], ["10.9.0.2/24"]);
-    for (let n = 0; n < links; n += 1) veth(`l${n}`, {}, [`10.10.${n}.1/24`], [`10.10.${n}.2/24`]);
+    let before = wire;
+    for (let n = 0; n < links; n += 1) {
+      const after = chained ? [before] : [];
+      before = veth(`l${n}`, {}, [`10.10.${n}.1/24`], [`10.10.${n}.2/24`], after);
+    }
     const routes = ["10.77.0.0/16", "10.78.0.0/16"].map((destination) => ({ destination, via: "10.9.0.2" }));
     // The kernel takes routes away with the link that they lead over: they are replaced with it.
     const withWire = { dependsOn: wire, deletedWith: a, replaceWith: [wire] };
@@ -203,7 +217,7 @@ test("has a schema that the CLI takes", () => {
 });
 
 test("converges after the plugin was killed in the middle of making and of removing", async () => {
-  const program = network({ links: 24 });
+  const program = network({ links: 24, chained: true });
   const killed = async (running: Promise<Run>, moment: () => boolean) => {
     await until(moment);
     for (const pid of plugins()) process.kill(pid, "SIGKILL");
@@ -220,7 +234,7 @@ test("converges after the plugin was killed in the middle of making and of remov
 });
 
 test("ends its plugin and its sessions when the CLI is killed", async () => {
-  const running = stack.up({ program: network({ links: 12 }), mayFail: true });
+  const running = stack.up({ program: network({ links: 12, chained: true }), mayFail: true });
   await until(() => namespaces().length > 0);
   const [pid] = plugins();
   const parent = /PPid:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
