@@ -13,12 +13,12 @@ const tiers = {
   unit: { needs: { npm: true } },
   kernel: {
     needs: { ...everything, packages: ["kernel"] },
-    jest: ["--runInBand"],
+    jest: ["--maxWorkers=2"],
     lacking: () => (process.getuid() === 0 ? undefined : "it needs root, for network namespaces"),
   },
   lab: {
     needs: everything,
-    jest: ["--runInBand"],
+    jest: ["--maxWorkers=2"],
     lacking: () =>
       process.platform === "linux" && process.arch === "x64"
         ? undefined

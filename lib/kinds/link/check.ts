@@ -21,6 +21,7 @@ export function checkLink(spec: LinkSpec): Finding[] {
     ...checkPeer(spec),
     ...checkEndpoints(spec),
     ...checkTunnel(spec),
+    ...checkLinkNetns(spec),
     ...checkBridge(spec),
   ];
 }
@@ -191,6 +192,21 @@ function checkTunnel(spec: LinkSpec): Finding[] {
   }
   if (encap !== undefined && encap.type !== "none" && encap.destinationPort === undefined) {
     findings.push(at("is required: the port that the other side receives on", "encap", "destinationPort"));
+  }
+  return findings;
+}
+
+function checkLinkNetns({ netns, linkNetns, link }: LinkSpec): Finding[] {
+  if (linkNetns === undefined) return [];
+  const findings: Finding[] = [];
+  if (linkNetns === (netns ?? "")) {
+    findings.push(at("is the link's own namespace: leave it out", "linkNetns"));
+  } else if (netns === undefined) {
+    const message = "the initial namespace has no name to send a link to: put the link into a namespace";
+    findings.push(at(message, "linkNetns"));
+  }
+  if (link !== undefined) {
+    findings.push(at("is in another namespace, where the link's changes cannot name it", "link"));
   }
   return findings;
 }

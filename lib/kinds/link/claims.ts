@@ -2,6 +2,7 @@ import type { Claim } from "../kind";
 import { familyOfKind } from "./families";
 import { keysOf } from "./gre";
 import type { EndSpec, LinkSpec } from "./schema";
+import { bornIn } from "./transit";
 
 type Path = readonly (string | number)[];
 
@@ -39,7 +40,8 @@ function endClaims(
 function tunnelClaim(spec: LinkSpec): Claim[] {
   const overhead = familyOfKind(spec.kind).overhead?.(spec);
   if (overhead === undefined || spec.external === true) return [];
-  const { netns, name, kind, local = "any", remote = "any", link, mtu } = spec;
+  const { name, kind, local = "any", remote = "any", link, mtu } = spec;
+  const { netns } = bornIn(spec) ?? spec;
   const { input } = keysOf(spec);
   const key = spec.vni ?? spec.vlanId ?? (typeof input === "number" ? input : undefined);
   return [

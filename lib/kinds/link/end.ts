@@ -92,7 +92,7 @@ export function changeEnd(
   typeLines: readonly (readonly string[])[] = [],
   apart = false,
 ): { steps: Step[]; late: Step[] } {
-  const wanted = lacksRoomForIpv6(current, desired) ? { ...desired, mtu: IPV6_MIN_MTU } : desired;
+  const wanted = withRoomForIpv6(current, desired, typeLines.length > 0);
   const goesDown = wanted.up === false && current.up !== false;
   const addresses = changeAddresses(place, current.addresses ?? [], wanted.addresses, goesDown);
   const { early, late } = settings(
@@ -114,10 +114,21 @@ export function changeEnd(
 
 /** Whether an interface is too small for the IPv6 that is wanted of it, and nothing is said about its MTU. */
 export function lacksRoomForIpv6({ mtu }: EndSpec, desired: EndSpec): boolean {
-  const ipv6 =
-    desired.addresses?.some((address) => familyOf(address) === 6) === true ||
-    Object.keys(desired.sysctls ?? {}).some((name) => name.startsWith("ipv6/"));
-  return ipv6 && desired.mtu === undefined && mtu !== undefined && mtu < IPV6_MIN_MTU;
+  return wantsIpv6(desired) && desired.mtu === undefined && mtu !== undefined && mtu < IPV6_MIN_MTU;
+}
+
+const wantsIpv6 = ({ addresses, sysctls }: EndSpec) =>
+  addresses?.some((address) => familyOf(address) === 6) === true ||
+  Object.keys(sysctls ?? {}).some((name) => name.startsWith("ipv6/"));
+
+/**
+ * What is wanted, with an MTU that IPv6 works on when it needs one. A tunnel whose driver works the MTU out anew
+ * (`remade`) could come out too small: it is told the one it has.
+ */
+function withRoomForIpv6(current: EndSpec, desired: EndSpec, remade: boolean): EndSpec {
+  if (lacksRoomForIpv6(current, desired)) return { ...desired, mtu: IPV6_MIN_MTU };
+  const keeps = remade && wantsIpv6(desired) && desired.mtu === undefined && current.mtu !== undefined;
+  return keeps ? { ...desired, mtu: current.mtu } : desired;
 }
 
 function changeLink(

@@ -36,6 +36,7 @@ export const geneve: Family = {
     outer.ttlOption,
     outer.tosOption,
     fixed("port", (port) => ["dstport", String(port)]),
+    outer.linkNetnsOption,
   ],
   required: ({ external }) => (external === true ? [] : ["vni", "remote"]),
   parse(data) {

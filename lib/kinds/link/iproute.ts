@@ -21,6 +21,8 @@ export interface IpLink {
   readonly link?: string | null;
   /** Its index, when it is in another namespace. */
   readonly link_index?: number;
+  /** A number for the namespace of the outer packets, where it is another. */
+  readonly link_netnsid?: number;
   readonly flags: readonly string[];
   readonly mtu: number;
   readonly master?: string;

@@ -30,6 +30,7 @@ export const iptunnel: Family = {
     ttlAndPathMtu,
     outer.tosOption,
     outer.underlayOption,
+    outer.linkNetnsOption,
     outer.encapOption,
   ],
   required: ({ external }) => (external === true ? [] : ["remote"]),

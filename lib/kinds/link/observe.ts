@@ -1,9 +1,10 @@
 import { canonicalCidr, canonicalSysctlValue } from "../schemas";
 import type { Facts, Query } from "../step";
 import { lacksRoomForIpv6, settingKey, type Place } from "./end";
-import { carriesFrames, familyOfKind, kindOfInfo } from "./families";
+import { carriesFrames, familyOfKind, kindOfInfo, propertiesOf } from "./families";
 import { linksQuery, type IpAddress, type IpLink } from "./iproute";
 import type { EndSpec, LinkKind, LinkSpec, PartialLink, PeerSpec } from "./schema";
+import { bornIn, transit } from "./transit";
 
 /** The facts that tell what a link is: all links of the namespaces it is in, and the settings it names. */
 export function linkQueries(spec: PartialLink): Query[] {
@@ -11,7 +12,8 @@ export function linkQueries(spec: PartialLink): Query[] {
     spec,
     ...(spec.peer === undefined ? [] : [spec.peer]),
   ];
-  const namespaces = new Set(ends.map(({ netns }) => netns));
+  const born = bornIn(spec);
+  const namespaces = new Set([...ends, ...(born === undefined ? [] : [born])].map(({ netns }) => netns));
   return [
     ...[...namespaces].map(linksQuery),
     ...ends.flatMap(({ netns, name = "", sysctls = {} }) =>
@@ -46,7 +48,7 @@ export function observeLink(
   const [wanted] = specs;
   const { netns, name = "" } = wanted;
   const found = linksIn(facts, netns)?.find(({ ifname }) => ifname === name);
-  if (found === undefined) return undefined;
+  if (found === undefined) return observeTransit(facts, specs);
   const kind: LinkKind = wanted.kind === "physical" ? "physical" : kindOfInfo(found.linkinfo?.info_kind);
   const sysctls = specs.find((spec) => spec.sysctls !== undefined)?.sysctls;
   const listed = specs.flatMap((spec) => spec.addresses ?? []);
@@ -57,10 +59,29 @@ export function observeLink(
     kind,
     ...readEnd(found, kind, listed),
     ...(sysctls !== undefined && { sysctls: readSettings(facts, { netns, name }, sysctls) }),
+    // Which namespace it is, only the program can say: the initial one has no name to be told by.
+    ...(found.link_netnsid !== undefined &&
+      propertiesOf(kind).has("linkNetns") && { linkNetns: wanted.linkNetns ?? "" }),
     ...(found.txqlen !== undefined && { txQueueLength: found.txqlen }),
     ...familyOfKind(kind).parse(found.linkinfo?.info_data ?? {}, found, wanted),
     ...(peer !== undefined && { peer }),
   };
+}
+
+/** One that was made and not sent on: it is told as the link that it is, which has to be made again. */
+function observeTransit(
+  facts: Facts,
+  specs: readonly [PartialLink, ...PartialLink[]],
+): LinkSpec | undefined {
+  for (const spec of specs) {
+    const place = transit(spec);
+    const found = place && linksIn(facts, place.netns)?.find(({ ifname }) => ifname === place.name);
+    if (place === undefined || found === undefined) continue;
+    const { netns, name } = place;
+    const kind = kindOfInfo(found.linkinfo?.info_kind);
+    return { ...(netns !== undefined && { netns }), name, kind, up: found.flags.includes("UP") };
+  }
+  return undefined;
 }
 
 function readEnd(link: IpLink, kind: LinkKind, listed: readonly string[]) {

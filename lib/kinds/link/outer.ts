@@ -75,6 +75,9 @@ export const underlayOption: LinkOption = {
   change: "again",
 };
 
+/** The namespace of the outer packets: the one that the link is made in, before it is sent to its own. */
+export const linkNetnsOption: LinkOption = { of: ["linkNetns"], create: () => [], change: "again" };
+
 /**
  * UDP around the outer packet. All of it is said again whenever anything changes: iproute2 (6.1) reads the ports
  * back in the wrong byte order and would swap them with every change of something else.

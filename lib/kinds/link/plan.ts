@@ -5,6 +5,7 @@ import { changeEnd, finishEnd, ip, newEndWords, type Place } from "./end";
 import { familyOfKind } from "./families";
 import { changeLines, createWords, differs } from "./family";
 import type { LinkSpec, PeerSpec } from "./schema";
+import { transit } from "./transit";
 
 /** The steps from one state of a link to another. */
 export function planLink(
@@ -36,6 +37,8 @@ function remove(current: LinkSpec): Step[] {
  * @throws Error when what is there is not ours to replace.
  */
 function mustBeMadeAgain(current: LinkSpec, desired: LinkSpec): boolean {
+  // What was found is one on its way to its namespace.
+  if (current.name !== desired.name || current.netns !== desired.netns) return true;
   if (current.kind !== desired.kind) {
     if (current.kind !== "physical") return true;
     throw new Error(
@@ -69,6 +72,16 @@ function create(desired: LinkSpec, owner: string): Step[] {
       ...createWords(familyOfKind(desired.kind), desired),
     ];
     const below = desired.kind === "vlan" && desired.link !== undefined ? ["link", desired.link] : [];
+    const start = transit(desired);
+    if (start !== undefined && desired.netns !== undefined) {
+      const { netns, name } = desired;
+      return [
+        ip(start, "link", "add", "name", start.name, ...words),
+        ip(start, "link", "set", "dev", start.name, "netns", netns, "name", name),
+        ...own.steps,
+        ...own.late,
+      ];
+    }
     return [ip(desired, "link", "add", ...below, "name", desired.name, ...words), ...own.steps, ...own.late];
   }
   const other = finishEnd(placeOf(desired.peer), desired.peer);

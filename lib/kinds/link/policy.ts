@@ -35,6 +35,7 @@ export const linkPolicy: { readonly [K in keyof LinkSpec]-?: PropertyPolicy } = 
   encap: inPlace({ traffic: "brief", unset: noEncap }),
   external: fixed("whether a tunnel's ends come with each packet"),
   link: fixed("the link below"),
+  linkNetns: fixed("the namespace of the outer packets"),
   vni: fixed("the VNI"),
   port: fixed("the UDP port"),
   learning: inPlace({ unset: true }),

@@ -169,6 +169,13 @@ export const linkSchema = z.strictObject({
     .describe(
       "The link below, in the same namespace: vlan's parent; where a tunnel's outer packets must leave.",
     ),
+  linkNetns: z
+    .union([s.netnsName, z.literal("")], { error: 'must be a namespace, or "" for the initial one' })
+    .optional()
+    .describe(
+      'Tunnels: namespace that the outer packets travel in, where it is not the link\'s own; "" for the host\'s ' +
+        "initial one. The link is made there and sent to its own namespace (`link-netns` of ip-link(8)).",
+    ),
   vni: s.whole(0, 0xff_ffff).optional().describe("geneve, vxlan: virtual network identifier, 0 to 16777215."),
   port: s.port.optional().describe("geneve, vxlan: UDP destination port; 6081 and 4789 when absent."),
   learning: z.boolean().optional().describe("vxlan: learn which end a MAC address is behind."),

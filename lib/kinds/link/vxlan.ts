@@ -64,6 +64,7 @@ export const vxlan: Family = {
     port,
     flag("learning", "learning", "nolearning", true),
     outer.underlayOption,
+    outer.linkNetnsOption,
   ],
   required: ({ external }) => (external === true ? [] : ["vni"]),
   parse(data) {
