@@ -7,6 +7,7 @@
  *   load FILE [MAP=ENTRIES ...]   loads it, each map with so many entries
  *   programs                      name:instructions verified:stack:bytes:jited ...
  *   run PROGRAM IFINDEX HEX       -> XDP action, packet afterwards
+ *   classify PROGRAM PRIORITY HEX -> tc action, priority and packet afterwards
  *   set MAP KEY VALUE             hex, as the bytes lie in memory
  *   unset MAP KEY
  *   get MAP KEY                   -> hex; of each CPU in turn for a per-CPU map
@@ -167,9 +168,38 @@ static void run(char **word)
 	puts("");
 }
 
+/* A classifier, on a packet that has a priority already. */
+static void classify(char **word)
+{
+	static unsigned char in[LINE], out[LINE];
+	struct __sk_buff before = {}, after = {};
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = in, .data_out = out,
+		    .data_size_out = sizeof(out), .repeat = 1,
+		    .ctx_in = &before, .ctx_size_in = sizeof(before),
+		    .ctx_out = &after, .ctx_size_out = sizeof(after));
+	struct bpf_program *program;
+	int size, error;
+
+	program = bpf_object__find_program_by_name(object, word[1]);
+	if (!program)
+		return fail(word[1], ENOENT);
+	size = unhex(word[3], in, sizeof(in));
+	if (size < 0)
+		return fail("packet", EINVAL);
+	options.data_size_in = size;
+	before.priority = strtoul(word[2], NULL, 16);
+	error = bpf_prog_test_run_opts(bpf_program__fd(program), &options);
+	if (error)
+		return fail("classify", error);
+	printf("ok %d %08x ", (int)options.retval, after.priority);
+	hex(out, options.data_size_out);
+	puts("");
+}
+
 static int is_percpu(const struct bpf_map *map)
 {
-	return bpf_map__type(map) == BPF_MAP_TYPE_PERCPU_ARRAY;
+	return bpf_map__type(map) == BPF_MAP_TYPE_PERCPU_ARRAY ||
+	       bpf_map__type(map) == BPF_MAP_TYPE_PERCPU_HASH;
 }
 
 static int stored_size(const struct bpf_map *map)
@@ -306,6 +336,8 @@ int main(void)
 			programs();
 		else if (!strcmp(word[0], "run") && words == 4)
 			run(word);
+		else if (!strcmp(word[0], "classify") && words == 4)
+			classify(word);
 		else if (!strcmp(word[0], "clear"))
 			clear();
 		else if (!strcmp(word[0], "dump") && words == 2)
