@@ -41,6 +41,8 @@ export class SubscribersError extends Error {
     if (findings.length > SHOWN) lines.push(`  … and ${findings.length - SHOWN} more`);
     super(`${count} wrong with ${subject}; nothing was changed.\n${lines.join("\n")}`);
     this.findings = findings;
+    // Pulumi's mark of an error that the user can read: it prints the message and no stack.
+    Object.defineProperty(this, "__pulumiRunError", { value: true, enumerable: false });
     this.stack = `${this.name}: ${this.message}`;
   }
 }

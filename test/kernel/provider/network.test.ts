@@ -32,7 +32,7 @@ afterEach(() => {
 interface Options {
   readonly mtu?: number;
   readonly links?: number;
-  /** Each of the further links waits for the one before it: together they would be one batch, without a middle. */
+  /** Each of the further links waits for the one before it, made or removed: a batch has no middle to be hit. */
   readonly chained?: boolean;
   readonly kind?: "veth" | "bridge";
   readonly hostArgs?: object;
@@ -63,7 +63,7 @@ function network(options: Options = {}): PulumiFn {
       const peer = { netns: right, name, addresses: rightEnd, ...more };
       const end = { ...at, netns: left, name, addresses: leftEnd, ...more };
       const args = kind === "veth" || name !== "wire" ? { kind: "veth" as const, peer } : { kind };
-      const withEnds = { dependsOn: [a, b, ...after], deletedWith: a };
+      const withEnds = { dependsOn: [a, b, ...after], deletedWith: chained ? undefined : a };
       return new net.Link(name, { ...end, ...args }, opts(name, withEnds));
     };
     const wire = veth("wire", { mtu }, ["10.9.0.1/24", "fd00:9::1/64"], ["10.9.0.2/24"]);
