@@ -24,6 +24,9 @@ export function buildBpf(): void {
 /** Verdicts of an XDP program. */
 export const XDP = { aborted: 0, drop: 1, pass: 2, tx: 3, redirect: 4 } as const;
 
+/** Verdicts of a tc program; unspec goes on to the next filter. */
+export const TC = { unspec: -1, ok: 0, shot: 2, redirect: 7 } as const;
+
 /** What the verifier and the JIT said of a program. */
 export interface ProgramFacts {
   readonly name: string;
@@ -114,6 +117,21 @@ export class BpfRun {
       " ",
     );
     return { verdict: Number(verdict), packet: Buffer.from(bytes ?? "", "hex") };
+  }
+
+  /** Runs a classifier on a packet that has a priority; hexadecimal, as a class id is written. */
+  async classify(
+    program: string,
+    packet: Buffer,
+    priority = 0,
+  ): Promise<{ verdict: number; priority: number; packet: Buffer }> {
+    const answer = await this.ask(`classify ${program} ${priority.toString(16)} ${packet.toString("hex")}`);
+    const [verdict, after, bytes] = answer.split(" ");
+    return {
+      verdict: Number(verdict),
+      priority: parseInt(after!, 16),
+      packet: Buffer.from(bytes ?? "", "hex"),
+    };
   }
 
   async set(map: string, key: Buffer, value: Buffer): Promise<void> {
