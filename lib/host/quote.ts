@@ -26,7 +26,7 @@ const batchWord = /^[A-Za-z0-9_.:/@%+,=-]+$/;
  *
  * @throws HostError that names the argument's place; not the argument, which may be a secret.
  */
-export function batchLine(tool: "ip" | "tc", args: readonly string[]): string {
+export function batchLine(tool: "ip" | "tc" | "bpftool", args: readonly string[]): string {
   args.forEach((arg, index) => {
     if (batchWord.test(arg)) return;
     const found =
@@ -39,7 +39,7 @@ export function batchLine(tool: "ip" | "tc", args: readonly string[]): string {
     );
   });
   if (!/^[a-z]/.test(args[0] ?? ""))
-    throw new HostError(`a line of ${tool} -batch begins with an object such as "link", not an option`);
+    throw new HostError(`a line of a batch of ${tool} begins with an object such as "link", not an option`);
   return args.join(" ");
 }
 

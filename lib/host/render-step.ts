@@ -1,4 +1,6 @@
 import type { Step } from "../kinds/step";
+import { bpfCommand, enter } from "./bpf-tools";
+import { explainBuild, explainLoad } from "./bpf-words";
 import type { Answer } from "./exchange";
 import { HostError } from "./operation";
 import { absolutePath, batchLine, commandWords, netnsName, quote, quoteAll, sysctlPath } from "./quote";
@@ -48,6 +50,7 @@ export function renderRun(run: Run, { word, folder }: Workplace): RenderedRun {
   switch (run.tool) {
     case "ip":
     case "tc":
+    case "bpftool":
       return batch(run.tool, run, folder);
     case "nft":
       return {
@@ -65,6 +68,16 @@ export function renderRun(run: Run, { word, folder }: Workplace): RenderedRun {
       return alone(run, ["mv", "chmod", "chown", "mkdir"], write(steps[0] as StepOf<"write">, word));
     case "remove":
       return alone(run, ["rm", "rmdir"], remove(steps[0] as StepOf<"remove">));
+    case "clang":
+    case "bpf-mkdir":
+    case "bpf-rm":
+    case "bpf-ln":
+    case "bpf-copy": {
+      const { needs, script } = bpfCommand(
+        steps[0] as StepOf<"clang" | "bpf-mkdir" | "bpf-rm" | "bpf-ln" | "bpf-copy">,
+      );
+      return alone(run, needs, script);
+    }
     case "ethtool":
     case "modprobe": {
       const { tool, args } = steps[0] as StepOf<"ethtool" | "modprobe">;
@@ -74,7 +87,8 @@ export function renderRun(run: Run, { word, folder }: Workplace): RenderedRun {
 }
 
 /** What `ip` says instead of running anything in a namespace that is not there. */
-const noNetns = /^(Cannot open network namespace|setting the network namespace) /m;
+const noNetns =
+  /^(Cannot open network namespace|setting the network namespace) |^nsenter: cannot open \/run\/netns\//m;
 
 /** Shell functions that rendered runs use; sent once, when the shell starts. */
 export const stepPreamble = `
@@ -83,8 +97,11 @@ nl_batch() {
   { printf '%s\\n' "$2" >"$nl_b"; }; nl_r=$?
   umask 022; shift 2
   [ $nl_r = 0 ] && command exec 8<"$nl_b" || return 1
-  "$@" -batch - <&8; nl_r=$?
-  if [ $nl_r != 0 ]; then printf '\\nnl-unread '; wc -lc <&8; fi
+  "$@" - <&8; nl_r=$?
+  if [ $nl_r != 0 ]; then
+    set -- "$1" $(wc -lc <&8); printf '\\nnl-unread %s %s\\n' "$2" "$3"
+    [ "$*" != "bpftool 0 0" ] || nl_r=0
+  fi
   exec 8<&-; : >"$nl_b"; return $nl_r
 }
 nl_set() {
@@ -115,24 +132,32 @@ function heredoc(command: string, text: string, word: string): string {
 /**
  * A batch is a file, of which `nl_batch` tells how much was left unread when the tool failed. For most mistakes the
  * tool names the line itself, but some (an address that is none) end it on the spot without a word about where; the
- * C library then puts the file's offset back to what was not read yet, as POSIX wants it of exit(3).
+ * C library then puts the file's offset back to what was not read yet, as POSIX wants it of exit(3). bpftool may end
+ * with a failure after the last line though none failed, for an errno that a library left: nothing is unread then.
  */
-function batch(tool: "ip" | "tc", run: Run, folder: string): RenderedRun {
+function batch(tool: "ip" | "tc" | "bpftool", run: Run, folder: string): RenderedRun {
   const lines: string[] = [];
   /** For each line, its share. */
   const owners: number[] = [];
   run.shares.forEach(({ steps }, share) => {
-    for (const step of steps as StepOf<"ip" | "tc">[]) {
+    for (const step of steps as StepOf<"ip" | "tc" | "bpftool">[]) {
       lines.push(batchLine(tool, step.args));
       owners.push(share);
     }
   });
   // Something is always left after a line that failed: nothing left means that the offset was not put back.
   const text = `${lines.join("\n")}\n# end`;
-  const within = run.netns === undefined ? "" : ` -n ${quote(netnsName(run.netns))}`;
+  const pins = run.netns !== undefined && lines.some((line) => line.includes(" /sys/"));
+  const options = [
+    ...(run.family === 6 ? ["-6"] : []),
+    ...(run.force ? ["-force"] : []),
+    ...(run.netns === undefined || pins ? [] : [`-n ${quote(netnsName(run.netns))}`]),
+    tool === "bpftool" ? "batch file" : "-batch",
+  ];
+  const command = `${pins ? enter(run.netns) : ""}${tool} ${options.join(" ")}`;
   return {
-    needs: [tool],
-    script: `nl_batch ${quote(folder)} ${quote(text)} ${tool}${run.family === 6 ? " -6" : ""}${within}`,
+    needs: pins ? [tool, "nsenter"] : [tool],
+    script: `nl_batch ${quote(folder)} ${quote(text)} ${command}`,
     failure(answer) {
       if (noNetns.test(answer.stderr))
         return { share: "all", began: false, message: said(tool, run.netns, answer) };
@@ -145,7 +170,9 @@ function batch(tool: "ip" | "tc", run: Run, folder: string): RenderedRun {
       return {
         share,
         began: owners[line - 1] === share,
-        message: said(commandWords(tool, lines[line]!.split(" ")), run.netns, answer),
+        message:
+          explainLoad(lines[line]!, answer.stderr) ??
+          said(commandWords(tool, lines[line]!.split(" ")), run.netns, answer),
       };
     },
   };
@@ -240,7 +267,7 @@ function alone(run: Run, needs: readonly string[], script: string): RenderedRun 
     failure: (answer) => ({
       share: 0,
       began: run.tool === "write",
-      message: said(name, run.netns, answer),
+      message: run.tool === "clang" ? explainBuild(answer.stderr) : said(name, run.netns, answer),
     }),
   };
 }

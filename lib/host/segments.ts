@@ -13,6 +13,8 @@ export interface Run {
   readonly netns?: string;
   /** `ip -6`. */
   readonly family?: 6;
+  /** `ip -force`. */
+  readonly force?: true;
   readonly shares: readonly Share[];
 }
 
@@ -22,13 +24,16 @@ interface Segment {
   readonly steps: readonly Step[];
 }
 
-const merging: ReadonlySet<Step["tool"]> = new Set(["ip", "tc", "nft", "sysctl"]);
+const merging: ReadonlySet<Step["tool"]> = new Set(["ip", "tc", "nft", "sysctl", "bpftool"]);
 
 const netnsOf = (step: Step): string | undefined => ("netns" in step ? step.netns : undefined);
 
 const familyOf = (step: Step): 6 | undefined => ("family" in step ? step.family : undefined);
 
-const keyOf = (step: Step): string => `${step.tool}${familyOf(step) ?? ""} ${netnsOf(step) ?? ""}`;
+const forceOf = (step: Step): true | undefined => ("force" in step ? step.force : undefined);
+
+const keyOf = (step: Step): string =>
+  `${step.tool}${familyOf(step) ?? ""}${forceOf(step) ? "!" : ""} ${netnsOf(step) ?? ""}`;
 
 /** Consecutive steps of the same tool in the same namespace, in order. */
 function segments(steps: readonly Step[]): Segment[] {
@@ -64,8 +69,9 @@ export function mergeSteps(plans: readonly (readonly Step[])[]): Run[] {
       return { owner, steps: segment.steps };
     });
     const first = shares[0]!.steps[0]!;
-    const family = familyOf(first);
-    runs.push({ tool: first.tool, netns: netnsOf(first), ...(family && { family }), shares });
+    const [family, force] = [familyOf(first), forceOf(first)];
+    const flags = { ...(family && { family }), ...(force && { force }) };
+    runs.push({ tool: first.tool, netns: netnsOf(first), ...flags, shares });
   };
 
   for (;;) {

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { bpfPreamble } from "./bpf-tools";
 import { type Capabilities, probes, readCapabilities } from "./capabilities";
 import { type Answer, answers, type Command, FrameReader, framingPreamble, renderExchange } from "./exchange";
 import { lockPreamble } from "./lock";
@@ -27,6 +28,7 @@ umask 022
 cd /
 ${framingPreamble(nonce)}
 ${stepPreamble}
+${bpfPreamble}
 ${lockPreamble}
 `;
 

@@ -1,7 +1,8 @@
 import type { Facts, Query } from "./step";
 
-/** How `ip -n NAME` and `ip netns exec NAME` say that there is no such namespace (ip-netns(8)). */
-const NO_NAMESPACE = /Cannot open network namespace "[^"]*": No such file or directory/;
+/** How `ip -n NAME`, `ip netns exec NAME` (ip-netns(8)) and nsenter(1) say that there is no such namespace. */
+const NO_NAMESPACE =
+  /Cannot open network namespace "[^"]*": No such file or directory|nsenter: cannot open \/run\/netns\//;
 
 /**
  * What a query found; undefined when the namespace it was asked in is not there, or when the error is one that
@@ -19,7 +20,8 @@ export function found(facts: Facts, query: Query, absent?: RegExp): unknown {
 function describe(query: Query): string {
   const where = "netns" in query && query.netns !== undefined ? ` in netns ${query.netns}` : "";
   if (query.tool === "sysctl") return `reading ${query.keys.join(", ")}${where}`;
-  if (query.tool === "file") return `reading ${query.paths.join(", ")}`;
+  if ("paths" in query) return `reading ${query.paths.join(", ")}`;
+  if (query.tool === "bpf-pins") return `reading the pins below ${query.path}`;
   const words = query.args.filter((word) => !word.startsWith("-"));
   return [query.tool, ...words].join(" ") + where;
 }

@@ -13,7 +13,13 @@ export type Query =
   /** Kernel settings by `/`-separated key (`net/ipv4/ip_forward`); the fact is `Record<key, value>`, absent keys left out. */
   | { readonly tool: "sysctl"; readonly netns?: string; readonly keys: readonly string[] }
   /** Regular files by absolute path; the fact is `Record<path, FileFact>`, absent files left out. */
-  | { readonly tool: "file"; readonly paths: readonly string[] };
+  | { readonly tool: "file"; readonly paths: readonly string[] }
+  /** `bpftool -j …` (bpftool(8)) in a namespace, with the host's own file systems; the fact is the parsed JSON. */
+  | { readonly tool: "bpftool"; readonly netns?: string; readonly args: readonly string[] }
+  /** What is pinned below a folder of `/sys/fs/bpf/netloom`; the fact is {@link PinsFact}. */
+  | { readonly tool: "bpf-pins"; readonly path: string }
+  /** SHA-256 of files by absolute path; the fact is `Record<path, hexadecimal digits>`, absent files left out. */
+  | { readonly tool: "sha256sum"; readonly paths: readonly string[] };
 
 /** One regular file as a `file` query finds it. */
 export interface FileFact {
@@ -23,6 +29,20 @@ export interface FileFact {
   readonly mode: string;
   /** Owner and group, such as `"root:root"`. */
   readonly owner: string;
+}
+
+/** Programs and maps that are pinned below one folder, in folders of which `current` names one. */
+export interface PinsFact {
+  /** What the link `current` says; absent where there is none. */
+  readonly current?: string;
+  /** The folders that are there, in use or not. */
+  readonly versions: readonly string[];
+  /** `bpftool -j prog show` of each program in `current/programs`, by pin. */
+  readonly programs: Readonly<Record<string, unknown>>;
+  /** `bpftool -j map show` of each map in `current/maps`, by pin. */
+  readonly maps: Readonly<Record<string, unknown>>;
+  /** `bpftool -j btf dump` of one of the programs. */
+  readonly btf?: unknown;
 }
 
 /** What one query found. A tool that fails (no such namespace, no such table) is a fact too. */
@@ -40,18 +60,41 @@ export type Step =
   /**
    * One line of `ip -batch` or `tc -batch`, fed on standard input so that no argument shows up in a process
    * list. An argument may hold letters, digits and `_.:/@%+,=-` only. `family: 6` is `ip -6`: `ip rule` takes
-   * the family from nothing else.
+   * the family from nothing else. `force` is `ip -force`: an XDP program takes the place of another at once. Lines
+   * that name a pin below `/sys` are run with the host's own file systems, which `ip -n` would hide.
    */
   | {
       readonly tool: "ip" | "tc";
       readonly netns?: string;
       readonly family?: 6;
+      readonly force?: true;
       readonly args: readonly string[];
     }
   /** One nftables transaction in libnftables-json(5) form: data, not syntax. */
   | { readonly tool: "nft"; readonly netns?: string; readonly commands: readonly object[] }
   /** Kernel settings by `/`-separated key. */
   | { readonly tool: "sysctl"; readonly netns?: string; readonly values: Readonly<Record<string, string>> }
+  /** One line of `bpftool batch`, with arguments as those of `ip -batch`. */
+  | { readonly tool: "bpftool"; readonly args: readonly string[] }
+  /** A folder for pins below `/sys/fs/bpf/netloom`; the bpf file system is mounted where it is not. */
+  | { readonly tool: "bpf-mkdir"; readonly path: string }
+  /** A folder of pins, or one pin, removed with all that is in it. What is attached stays loaded. */
+  | { readonly tool: "bpf-rm"; readonly path: string }
+  /** A symbolic link to a folder beside it, put in the place of an earlier one at once. */
+  | { readonly tool: "bpf-ln"; readonly target: string; readonly path: string }
+  /** Every entry of one pinned map written to another with keys and values of the same size. */
+  | { readonly tool: "bpf-copy"; readonly from: string; readonly to: string }
+  /**
+   * Sources compiled by clang(1) in a folder of their own; `args` names the main one, and `-o` is added. The object
+   * is moved into place when it is whole, then the record: its SHA-256 and the compiler's version, a line each.
+   */
+  | {
+      readonly tool: "clang";
+      readonly files: Readonly<Record<string, string>>;
+      readonly args: readonly string[];
+      readonly object: string;
+      readonly record: string;
+    }
   /** A file, written whole and moved into place; missing folders are made. */
   | { readonly tool: "write"; readonly path: string; readonly file: FileFact }
   /** A file removed; folders that this leaves empty stay unless named in `prune` (innermost first). */
@@ -62,6 +105,13 @@ export type Step =
 /** The same text for equal queries, whatever the order of their keys. */
 export function queryKey(query: Query): string {
   const netns = "netns" in query ? (query.netns ?? "") : "";
-  const rest = "args" in query ? query.args : "keys" in query ? query.keys : query.paths;
+  const rest =
+    "args" in query
+      ? query.args
+      : "keys" in query
+        ? query.keys
+        : "paths" in query
+          ? query.paths
+          : [query.path];
   return JSON.stringify([query.tool, netns, ...rest]);
 }
