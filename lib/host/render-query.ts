@@ -1,7 +1,7 @@
 import type { Fact, FileFact, Query } from "../kinds/step";
-import { bpfQuestion } from "./bpf-tools";
 import type { Answer } from "./exchange";
 import { absolutePath, netnsName, quote, quoteAll, sysctlPath } from "./quote";
+import { parseToolJson } from "./tool-json";
 
 /** A query as the shell runs it, and how its answers become a fact. */
 export interface RenderedQuery {
@@ -33,13 +33,6 @@ export function renderQuery(query: Query): RenderedQuery {
       return settings(query.netns, query.keys);
     case "file":
       return files(query.paths);
-    case "bpftool":
-    case "bpf-pins":
-    case "sha256sum": {
-      const question = bpfQuestion(query);
-      const { needs, script } = question;
-      return { needs, scripts: [script], read: ([answer]) => (answer ? question.read(answer) : skipped) };
-    }
   }
 }
 
@@ -57,7 +50,7 @@ function json(tool: string, needs: readonly string[], command: string, nothing: 
       if (answer.status !== 0) return failed(tool, answer);
       const text = answer.stdout.toString("utf8").trim();
       try {
-        return { ok: true, value: text === "" ? nothing : (JSON.parse(text) as unknown) };
+        return { ok: true, value: text === "" ? nothing : parseToolJson(text) };
       } catch {
         return { ok: false, error: `${tool} printed something that is not JSON` };
       }

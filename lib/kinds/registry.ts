@@ -6,9 +6,19 @@ import { namespace } from "./namespace";
 import { routes } from "./routes";
 import { rules } from "./rules";
 import { sysctls } from "./sysctls";
+import { tunnelPool } from "./tunnel-pool";
 
 /** Every kind that the provider serves. Adding one is its file, its fixtures and its line here. */
-export const kinds: readonly AnyKind[] = [files, firewall, link, namespace, routes, rules, sysctls];
+export const kinds: readonly AnyKind[] = [
+  files,
+  firewall,
+  link,
+  namespace,
+  routes,
+  rules,
+  sysctls,
+  tunnelPool,
+];
 
 /** The kind of a type token. */
 export function kindOf(token: string): AnyKind | undefined {

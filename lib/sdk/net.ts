@@ -3,6 +3,7 @@ import { link } from "../kinds/link";
 import { namespace } from "../kinds/namespace";
 import { routes } from "../kinds/routes";
 import { rules } from "../kinds/rules";
+import { tunnelPool } from "../kinds/tunnel-pool";
 import { resourceOf } from "./resource";
 
 /** One nftables table. */
@@ -19,3 +20,6 @@ export class Routes extends resourceOf(routes) {}
 
 /** A named set of policy routing rules in one namespace. */
 export class Rules extends resourceOf(rules) {}
+
+/** Tunnels of one device in metadata mode: a nexthop, routes and source checks for each. */
+export class TunnelPool extends resourceOf(tunnelPool) {}

@@ -69,10 +69,7 @@ export function observeLink(
 }
 
 /** One that was made and not sent on: it is told as the link that it is, which has to be made again. */
-function observeTransit(
-  facts: Facts,
-  specs: readonly [PartialLink, ...PartialLink[]],
-): LinkSpec | undefined {
+function observeTransit(facts: Facts, specs: readonly [PartialLink, ...PartialLink[]]): LinkSpec | undefined {
   for (const spec of specs) {
     const place = transit(spec);
     const found = place && linksIn(facts, place.netns)?.find(({ ifname }) => ifname === place.name);

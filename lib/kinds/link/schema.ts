@@ -173,7 +173,7 @@ export const linkSchema = z.strictObject({
     .union([s.netnsName, z.literal("")], { error: 'must be a namespace, or "" for the initial one' })
     .optional()
     .describe(
-      'Tunnels: namespace that the outer packets travel in, where it is not the link\'s own; "" for the host\'s ' +
+      "Tunnels: namespace that the outer packets travel in, where it is not the link's own; \"\" for the host's " +
         "initial one. The link is made there and sent to its own namespace (`link-netns` of ip-link(8)).",
     ),
   vni: s.whole(0, 0xff_ffff).optional().describe("geneve, vxlan: virtual network identifier, 0 to 16777215."),

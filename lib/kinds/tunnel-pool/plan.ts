@@ -1,0 +1,114 @@
+import type { Step } from "../step";
+import { deletion, lastFilterWords, partsOf, type Part } from "./parts";
+import type { FoundTunnel, Tunnel, TunnelPoolSpec } from "./schema";
+
+/** A part that is there; without words when it is not known what it says. */
+interface There {
+  readonly id: string;
+  readonly words?: string;
+}
+
+const text = ({ words }: Part) => words.join(" ");
+
+/** What filters let in, without whose they are: the kernel refuses two that let in the same. */
+const letsIn = (words: string | undefined) =>
+  words?.startsWith("filter ") === true ? words.replace(/ handle \S+/, "") : undefined;
+
+function partsThere(pool: TunnelPoolSpec, number: number, tunnel: FoundTunnel): readonly There[] {
+  return (
+    tunnel.found?.map((id) => ({ id })) ??
+    partsOf(pool, number, tunnel).map((part) => ({ id: part.id, words: text(part) }))
+  );
+}
+
+/** The order in which what is of no more use goes: what lets in first, what others lean on last. */
+const GOING = ["filter", "route", "local", "nexthop"];
+/** The order in which what is new comes. */
+const COMING = ["nexthop", "route", "local", "filter"];
+
+const rank = (order: readonly string[], id: string) => order.indexOf(id.slice(0, id.indexOf(" ")));
+
+/** The tunnels that are not the same object or not of the same pool's settings, by number. */
+function touched(current: TunnelPoolSpec | undefined, desired: TunnelPoolSpec | undefined): number[] {
+  const numbers = new Set([...Object.keys(current?.tunnels ?? {}), ...Object.keys(desired?.tunnels ?? {})]);
+  return [...numbers].map(Number).sort((a, b) => a - b);
+}
+
+/**
+ * The steps from one state of a pool to another: those of the tunnels that differ, and no others. Every step can be
+ * repeated, and deletions name what is known to be there.
+ */
+export function planPool(
+  current: TunnelPoolSpec | undefined,
+  desired: TunnelPoolSpec | undefined,
+): readonly Step[] {
+  const netns = desired?.netns ?? current?.netns;
+  const step = ({ tool, family, words }: Pick<Part, "tool" | "family" | "words">): Step => ({
+    tool,
+    ...(netns !== undefined && { netns }),
+    ...(family !== undefined && { family }),
+    args: words,
+  });
+  const going: string[] = [];
+  const coming: Part[] = [];
+  const staying = new Map<string, There>();
+  for (const number of touched(current, desired)) {
+    const was: FoundTunnel | undefined = current?.tunnels[number];
+    const will: Tunnel | undefined = desired?.tunnels[number];
+    const there = current === undefined || was === undefined ? [] : partsThere(current, number, was);
+    const parts = desired === undefined || will === undefined ? [] : partsOf(desired, number, will);
+    const wanted = new Map(parts.map((part) => [part.id, part]));
+    const known = new Map(there.map((part) => [part.id, part]));
+    going.push(...there.filter(({ id }) => !wanted.has(id)).map(({ id }) => id));
+    const differing = parts.filter((part) => known.get(part.id)?.words !== text(part));
+    coming.push(...differing);
+    for (const { id } of differing) {
+      const part = known.get(id);
+      if (part !== undefined) staying.set(id, part);
+    }
+  }
+  const blocked = conflicting(coming, staying);
+  const deletions = [...going, ...blocked].sort((a, b) => rank(GOING, a) - rank(GOING, b));
+  const additions = [...coming].sort(
+    (a, b) => rank(COMING, a.id) - rank(COMING, b.id) || (a.family ?? 4) - (b.family ?? 4),
+  );
+  return [
+    ...closing(current, desired).map((words) => step({ tool: "tc", words })),
+    ...deletions.map((id) => step(deletion(id))),
+    ...additions.map((part) => step(current === undefined ? asNew(part) : part)),
+  ];
+}
+
+/** A new pool takes nobody's nexthop or route away: the kernel refuses one that is there. */
+function asNew({ words, ...part }: Part): Part {
+  const [object = "", , ...rest] = words;
+  return { ...part, words: object === "filter" ? words : [object, "add", ...rest] };
+}
+
+/** Filters that stand where another comes that lets in the same; or of which nobody knows what they let in. */
+function conflicting(coming: readonly Part[], staying: ReadonlyMap<string, There>): string[] {
+  const wanted = new Map<string, string>();
+  for (const part of coming) {
+    const what = letsIn(text(part));
+    if (what !== undefined) wanted.set(what, part.id);
+  }
+  return [...staying.values()]
+    .filter(({ id, words }) => {
+      if (!id.startsWith("filter ")) return false;
+      const taker = words === undefined ? undefined : wanted.get(letsIn(words) ?? "");
+      return words === undefined || (taker !== undefined && taker !== id);
+    })
+    .map(({ id }) => id);
+}
+
+/** What closes a device to all that no filter lets in, or opens it again. Shards that do it at once do the same. */
+function closing(
+  current: TunnelPoolSpec | undefined,
+  desired: TunnelPoolSpec | undefined,
+): (readonly string[])[] {
+  if (desired === undefined || desired.checkSource === (current?.checkSource ?? false)) return [];
+  const { device, device6, checkSource } = desired;
+  const devices = [device, ...(device6 === undefined ? [] : [device6])];
+  if (!checkSource) return devices.map((one) => lastFilterWords(one, "ok"));
+  return devices.flatMap((one) => [["qdisc", "replace", "dev", one, "clsact"], lastFilterWords(one, "drop")]);
+}
