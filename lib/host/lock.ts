@@ -23,6 +23,7 @@ export const hostFolders: HostFolders = { state: "/var/lib/netloom", run: "/run/
  * - `nl_hold FOLDER TEXT` says who holds it, `nl_unlock FOLDER TOKEN` gives it back.
  * - `nl_read FILE FOLDER KNOWN` prints a ledger, or ends with status 3 when it is as this session left it.
  * - `nl_append FOLDER FILE LINE...`, `nl_rewrite FOLDER FILE LINE...` write it.
+ *   Each waits for the disk: a power failure must not take the ledger and leave what it tells of.
  * - `nl_drop FILE FOLDER...` removes an empty ledger and its folders, innermost first.
  * - `nl_tidy STATE RUN` removes the lock's folder when no ledger is left.
  */
@@ -50,17 +51,23 @@ nl_read() {
   if [ $nl_same = 1 ] && [ $nl_k = "$3" ] && ! [ "$1" -nt "$2/lock" ]; then return 3; fi
   [ $nl_k = absent ] || cat -- "$1" </dev/null
 }
+nl_sync() { sync -- "$1" 2>/dev/null || sync; }
 nl_append() {
   nl_d=$1 nl_p=$2; shift 2; umask 077
-  { [ -d "$nl_d" ] || mkdir -p -- "$nl_d"; } && { printf '%s\\n' "$@" >>"$nl_p"; }
+  { [ -d "$nl_d" ] || mkdir -p -- "$nl_d"; } && { printf '%s\\n' "$@" >>"$nl_p"; } && nl_sync "$nl_p"
   nl_r=$?; umask 022; return $nl_r
 }
 nl_rewrite() {
   nl_d=$1 nl_p=$2; shift 2; umask 077
-  { printf '%s\\n' "$@" >"$nl_p.new"; } && mv -f -- "$nl_p.new" "$nl_p"
+  { printf '%s\\n' "$@" >"$nl_p.new"; } && mv -f -- "$nl_p.new" "$nl_p" && nl_sync "$nl_p"
   nl_r=$?; umask 022; return $nl_r
 }
-nl_drop() { nl_p=$1; shift; rm -f -- "$nl_p" "$nl_p.new" && { rmdir -- "$@" 2>/dev/null || :; }; }
+nl_drop() {
+  nl_p=$1; shift; rm -f -- "$nl_p" "$nl_p.new" || return
+  rmdir -- "$@" 2>/dev/null || :
+  while nl_p=\${nl_p%/*}; [ -n "$nl_p" ] && ! [ -d "$nl_p" ]; do :; done
+  nl_sync "\${nl_p:-/}"
+}
 nl_tidy() { [ -d "$1" ] || { rm -f -- "$2/lock" "$2/batch"; rmdir -- "$2" 2>/dev/null || :; }; }`;
 
 /** Whoever names the lock's holder in a text file of one line. */
