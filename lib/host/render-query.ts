@@ -1,4 +1,5 @@
 import type { Fact, FileFact, Query } from "../kinds/step";
+import { bpfQuestion } from "./bpf-tools";
 import type { Answer } from "./exchange";
 import { absolutePath, netnsName, quote, quoteAll, sysctlPath } from "./quote";
 import { parseToolJson } from "./tool-json";
@@ -33,6 +34,13 @@ export function renderQuery(query: Query): RenderedQuery {
       return settings(query.netns, query.keys);
     case "file":
       return files(query.paths);
+    case "bpftool":
+    case "bpf-pins":
+    case "sha256sum": {
+      const question = bpfQuestion(query);
+      const { needs, script } = question;
+      return { needs, scripts: [script], read: ([answer]) => (answer ? question.read(answer) : skipped) };
+    }
   }
 }
 
