@@ -42,6 +42,9 @@ const packages: Readonly<Record<string, string>> = {
   chown: "coreutils",
   wc: "coreutils",
   grep: "grep",
+  systemctl: "systemd",
+  "apt-get": "apt",
+  dpkg: "dpkg",
 };
 
 /** The opening look at a host, one answer for each. */

@@ -2,6 +2,7 @@ import type { Fact, FileFact, Query } from "../kinds/step";
 import { bpfQuestion } from "./bpf-tools";
 import type { Answer } from "./exchange";
 import { absolutePath, netnsName, quote, quoteAll, sysctlPath } from "./quote";
+import { systemQuestion } from "./system-tools";
 import { parseToolJson } from "./tool-json";
 
 /** A query as the shell runs it, and how its answers become a fact. */
@@ -41,6 +42,11 @@ export function renderQuery(query: Query): RenderedQuery {
       const { needs, script } = question;
       return { needs, scripts: [script], read: ([answer]) => (answer ? question.read(answer) : skipped) };
     }
+    case "systemctl":
+    case "dpkg-query": {
+      const { needs, script, read } = systemQuestion(query);
+      return { needs, scripts: [script], read: ([answer]) => (answer ? read(answer) : skipped) };
+    }
   }
 }
 
@@ -60,6 +66,8 @@ function json(tool: string, needs: readonly string[], command: string, nothing: 
       try {
         return { ok: true, value: text === "" ? nothing : parseToolJson(text) };
       } catch {
+        // Parts of tc know no JSON in every release (HTB's classes before iproute2 6.3): the text is the fact then.
+        if (tool === "tc") return { ok: true, value: text };
         return { ok: false, error: `${tool} printed something that is not JSON` };
       }
     },

@@ -5,6 +5,7 @@ import type { Answer } from "./exchange";
 import { HostError } from "./operation";
 import { absolutePath, batchLine, commandWords, netnsName, quote, quoteAll, sysctlPath } from "./quote";
 import { inNetns } from "./render-query";
+import { systemCommand } from "./system-tools";
 import type { Run, Share } from "./segments";
 
 /** What went wrong in a run. */
@@ -82,6 +83,12 @@ export function renderRun(run: Run, { word, folder }: Workplace): RenderedRun {
     case "modprobe": {
       const { tool, args } = steps[0] as StepOf<"ethtool" | "modprobe">;
       return alone(run, [...tools, tool], `${inNetns(run.netns)}${tool} ${quoteAll(args)} </dev/null`);
+    }
+    case "systemctl":
+    case "apt-get":
+    case "dpkg": {
+      const { needs, script } = systemCommand(steps[0] as StepOf<"systemctl" | "apt-get" | "dpkg">);
+      return alone(run, needs, script);
     }
   }
 }
@@ -254,6 +261,8 @@ function remove({ path, prune = [] }: StepOf<"remove">): string {
   return `nl_rm ${quoteAll([path, ...prune].map(absolutePath))}`;
 }
 
+const MAY_DO_HALF: ReadonlySet<Step["tool"]> = new Set(["write", "systemctl", "apt-get", "dpkg"]);
+
 function alone(run: Run, needs: readonly string[], script: string): RenderedRun {
   const [step] = run.shares[0]?.steps ?? [];
   const name =
@@ -263,10 +272,10 @@ function alone(run: Run, needs: readonly string[], script: string): RenderedRun 
   return {
     needs,
     script,
-    // A file that could not be written may have left new folders.
+    // A file that could not be written may have left new folders, a package some of its files.
     failure: (answer) => ({
       share: 0,
-      began: run.tool === "write",
+      began: MAY_DO_HALF.has(run.tool),
       message: run.tool === "clang" ? explainBuild(answer.stderr) : said(name, run.netns, answer),
     }),
   };

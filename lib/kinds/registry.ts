@@ -3,10 +3,12 @@ import { files } from "./files";
 import { firewall } from "./firewall";
 import { link } from "./link";
 import { namespace } from "./namespace";
+import { packages } from "./packages";
 import { routes } from "./routes";
 import { rules } from "./rules";
 import { sysctls } from "./sysctls";
 import { tunnelPool } from "./tunnel-pool";
+import { unit } from "./unit";
 
 /** Every kind that the provider serves. Adding one is its file, its fixtures and its line here. */
 export const kinds: readonly AnyKind[] = [
@@ -14,9 +16,11 @@ export const kinds: readonly AnyKind[] = [
   firewall,
   link,
   namespace,
+  packages,
   routes,
   rules,
   sysctls,
+  unit,
   tunnelPool,
 ];
 

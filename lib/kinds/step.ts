@@ -19,7 +19,14 @@ export type Query =
   /** What is pinned below a folder of `/sys/fs/bpf/netloom`; the fact is {@link PinsFact}. */
   | { readonly tool: "bpf-pins"; readonly path: string }
   /** SHA-256 of files by absolute path; the fact is `Record<path, hexadecimal digits>`, absent files left out. */
-  | { readonly tool: "sha256sum"; readonly paths: readonly string[] };
+  | { readonly tool: "sha256sum"; readonly paths: readonly string[] }
+  /** `systemctl show …`; the fact is `Record<property, text>`. A unit that is not there has `LoadState=not-found`. */
+  | { readonly tool: "systemctl"; readonly args: readonly string[] }
+  /**
+   * Distribution packages by name; the fact is `Record<name, { state, version }>` with dpkg-query(1)'s
+   * `db:Status-Abbrev`, such as `ii `; packages that dpkg never heard of are left out.
+   */
+  | { readonly tool: "dpkg-query"; readonly args: readonly string[] };
 
 /** One regular file as a `file` query finds it. */
 export interface FileFact {
@@ -100,7 +107,9 @@ export type Step =
   /** A file removed; folders that this leaves empty stay unless named in `prune` (innermost first). */
   | { readonly tool: "remove"; readonly path: string; readonly prune?: readonly string[] }
   /** Any other tool, with its arguments as they are. */
-  | { readonly tool: "ethtool" | "modprobe"; readonly netns?: string; readonly args: readonly string[] };
+  | { readonly tool: "ethtool" | "modprobe"; readonly netns?: string; readonly args: readonly string[] }
+  /** The service manager, the package managers: run without a terminal, and without a question to anybody. */
+  | { readonly tool: "systemctl" | "apt-get" | "dpkg"; readonly args: readonly string[] };
 
 /** The same text for equal queries, whatever the order of their keys. */
 export function queryKey(query: Query): string {
