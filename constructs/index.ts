@@ -24,3 +24,14 @@ export { Router, type RouterProps } from "./router";
 export { StaticRoutes, type NextHop, type StaticRoute, type StaticRoutesProps } from "./static-routes";
 export { Sysctls, type SysctlsProps } from "./sysctls";
 export { VethPair, type VethEnd, type VethPairProps } from "./veth-pair";
+export {
+  ClientRouting,
+  type ApplicationProps,
+  type ClientRoutingProps,
+  type DefaultRouteProps,
+  type DockerProps,
+  type NamespaceModeProps,
+  type NetworksProps,
+  type TunnelUseProps,
+  type UserIds,
+} from "./isp/client-routing";
