@@ -25,6 +25,23 @@ async function captured(count: number, filter: string): Promise<string[]> {
   return text.split("\n").filter((line) => line.includes(" IP "));
 }
 
+/** Pings from a namespace until it is told to end, which prints what came back. */
+function pinging(netns: string, address: string) {
+  const ended = machines.lab.run("edge", inside(netns, "ping", "-q", "-i", "0.2", "-w", "60", address));
+  return {
+    end: async () => {
+      await machines.lab.run("edge", [
+        "pkill",
+        "-INT",
+        "-x",
+        "-f",
+        `ping .* ${address.replaceAll(".", "[.]")}`,
+      ]);
+      return (await ended).stdout;
+    },
+  };
+}
+
 let stack: Stack;
 let before: HostState;
 let printed = "";
@@ -108,23 +125,23 @@ describe("the reference GRE lab on a remote host", () => {
   });
 
   it("puts IP protocol 47 with the key on the WAN, and no LAN address outside", async () => {
-    const pings = within("lan1", "ping", "-i", "0.2", "-w", "30", "172.16.200.1");
+    const pings = pinging("lan1", "172.16.200.1");
     const lines = await captured(8, "proto 47");
+    await pings.end();
     expect(lines).toHaveLength(8);
     for (const line of lines)
       expect(line).toMatch(/ IP 10\.[12]00\.0\.1 > 10\.[12]00\.0\.1: GREv0, key=0xcafebabe,/);
-    await pings;
   });
 
   it("lets no packet of a LAN out to the WAN as it is", async () => {
     // The site's own pings show that the capture sees what leaves; the LAN's must not be among them.
-    const own = within("site1", "ping", "-i", "0.2", "-w", "15", "10.200.0.1");
-    const leaking = machines.lab.run("edge", inside("lan1", "ping", "-i", "0.1", "-w", "15", "10.200.0.1"));
+    const own = pinging("site1", "10.200.0.1");
+    const leaking = pinging("lan1", "10.200.0.1");
     const lines = await captured(20, "icmp");
+    await own.end();
     expect(lines).toHaveLength(20);
     for (const line of lines) expect(line).not.toContain("172.16.");
-    await own;
-    expect((await leaking).exitCode).not.toBe(0);
+    expect(await leaking.end()).toContain(" 0 received");
   });
 
   it("shows exactly what was changed behind its back, and repairs exactly that", async () => {

@@ -93,7 +93,7 @@ describe("links on Debian's kernel converge, also after an interruption", () => 
   beforeAll(() => {
     all = families.map((kinds, family) => {
       const specs = linkSpecs(kinds, around(family));
-      return converges({ kind: link, specs, run, cases: 6, interruptions: 2 }).catch(
+      return converges({ kind: link, specs, run, cases: 4, interruptions: 1 }).catch(
         (error: unknown) => error,
       );
     });
