@@ -6,6 +6,8 @@ import { namespace } from "./namespace";
 import { packages } from "./packages";
 import { routes } from "./routes";
 import { rules } from "./rules";
+import { shaping } from "./shaping";
+import { subscriberShaping } from "./subscriber-shaping";
 import { sysctls } from "./sysctls";
 import { tunnelPool } from "./tunnel-pool";
 import { unit } from "./unit";
@@ -19,6 +21,8 @@ export const kinds: readonly AnyKind[] = [
   packages,
   routes,
   rules,
+  shaping,
+  subscriberShaping,
   sysctls,
   unit,
   tunnelPool,

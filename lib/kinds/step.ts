@@ -6,7 +6,9 @@
 
 /** A read-only look at the host. Queries that are equal are run once for all the resources that ask. */
 export type Query =
-  /** `ip -j …` or `tc -j …` in a namespace; the fact is the parsed JSON. */
+  /**
+   * `ip -j …` or `tc -j …` in a namespace; the fact is the parsed JSON, or the text of what tc cannot say in JSON.
+   */
   | { readonly tool: "ip" | "tc"; readonly netns?: string; readonly args: readonly string[] }
   /** `nft -j list …`; the fact is the parsed JSON. */
   | { readonly tool: "nft"; readonly netns?: string; readonly args: readonly string[] }

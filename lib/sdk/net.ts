@@ -3,6 +3,8 @@ import { link } from "../kinds/link";
 import { namespace } from "../kinds/namespace";
 import { routes } from "../kinds/routes";
 import { rules } from "../kinds/rules";
+import { shaping } from "../kinds/shaping";
+import { subscriberShaping } from "../kinds/subscriber-shaping";
 import { tunnelPool } from "../kinds/tunnel-pool";
 import { resourceOf } from "./resource";
 
@@ -20,6 +22,12 @@ export class Routes extends resourceOf(routes) {}
 
 /** A named set of policy routing rules in one namespace. */
 export class Rules extends resourceOf(rules) {}
+
+/** The qdiscs, classes and filters of one link. */
+export class Shaping extends resourceOf(shaping) {}
+
+/** Many subscribers' classes on a pair of links. */
+export class SubscriberShaping extends resourceOf(subscriberShaping) {}
 
 /** Tunnels of one device in metadata mode: a nexthop, routes and source checks for each. */
 export class TunnelPool extends resourceOf(tunnelPool) {}
