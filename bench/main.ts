@@ -2,6 +2,7 @@ import { Command } from "commander";
 import pc from "picocolors";
 import { controlPlane } from "./control-plane/main";
 import { geneveMux } from "./geneve-mux/main";
+import { shaper } from "./shaper/main";
 
 /** Every benchmark by name: what it measures, and the run that returns whether its targets held. */
 const benchmarks: Record<string, { summary: string; run: (runs: number) => Promise<boolean> }> = {
@@ -12,6 +13,10 @@ const benchmarks: Record<string, { summary: string; run: (runs: number) => Promi
   "geneve-mux": {
     summary: "encapsulation and decapsulation in XDP, by the number of tunnels",
     run: geneveMux,
+  },
+  shaper: {
+    summary: "finding a packet's subscriber, by the number of subscribers",
+    run: shaper,
   },
 };
 

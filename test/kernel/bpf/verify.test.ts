@@ -13,7 +13,9 @@ describe("what the verifier makes of the programs", () => {
   it("is within the ceilings of this kernel", async () => {
     const { stdout, exitCode } = await verify();
     expect({ stdout, exitCode }).toMatchObject({ exitCode: 0 });
-    for (const program of ["mux_push", "mux_pop", "mux_both", "xdp_pass"]) expect(stdout).toContain(program);
+    const programs = ["mux_push", "mux_pop", "mux_both", "xdp_pass"];
+    programs.push("shape_download", "shape_upload", "bridge_xdp", "bridge_tc");
+    for (const program of programs) expect(stdout).toContain(program);
   }, 60_000);
 
   it("fails when a program has grown by more than a tenth", async () => {
