@@ -35,3 +35,20 @@ export {
   type TunnelUseProps,
   type UserIds,
 } from "./isp/client-routing";
+export {
+  GreSubscriberTunnel,
+  type FouProps,
+  type GreSubscriberServerProps,
+  type GreSubscriberTunnelProps,
+} from "./isp/gre-subscriber-tunnel";
+export { TunnelPool, type TunnelPoolMode, type TunnelPoolProps } from "./isp/tunnel-pool";
+export {
+  Subscribers,
+  TunnelAllocation,
+  type ClientEndpoint,
+  type NetworkNode,
+  type Plan,
+  type SubscriberProps,
+  type SubscribersOptions,
+  type TunnelPools,
+} from "./isp";

@@ -1,6 +1,7 @@
 import type { AnyKind } from "./kind";
 import { files } from "./files";
 import { firewall } from "./firewall";
+import { fou } from "./fou";
 import { link } from "./link";
 import { namespace } from "./namespace";
 import { packages } from "./packages";
@@ -16,6 +17,7 @@ import { unit } from "./unit";
 export const kinds: readonly AnyKind[] = [
   files,
   firewall,
+  fou,
   link,
   namespace,
   packages,

@@ -1,4 +1,5 @@
 import { firewall } from "../kinds/firewall";
+import { fou } from "../kinds/fou";
 import { link } from "../kinds/link";
 import { namespace } from "../kinds/namespace";
 import { routes } from "../kinds/routes";
@@ -31,3 +32,6 @@ export class SubscriberShaping extends resourceOf(subscriberShaping) {}
 
 /** Tunnels of one device in metadata mode: a nexthop, routes and source checks for each. */
 export class TunnelPool extends resourceOf(tunnelPool) {}
+
+/** A UDP port that receives packets of another protocol. */
+export class Fou extends resourceOf(fou) {}

@@ -271,7 +271,9 @@ function described(
     ...(row?.encap_id !== undefined && row.encap_id !== number && { key: row.encap_id }),
     ...(own.length > 0 && { addresses: own.sort() }),
     prefixes: reached.sort(),
-    found: [...ids].sort(),
+    found: Object.fromEntries(
+      parts.map(({ id, words = "" }) => [id, words] as const).sort(([a], [b]) => (a < b ? -1 : 1)),
+    ),
   };
 }
 
@@ -282,6 +284,10 @@ export function observePool(facts: Facts, specs: readonly [Spec, ...Spec[]]): Tu
   const { tunnels: wanted, ...pool } = first as TunnelPoolSpec;
   const there = present(facts, specs);
   const numbers = new Set(specs.flatMap(({ tunnels = {} }) => Object.keys(tunnels)));
+  const devices = devicesOf(first);
+  const checkSource = pool.checkSource
+    ? devices.every((device) => there.closed.has(device))
+    : devices.some((device) => there.closed.has(device));
   const owners = ownersOf(specs);
   const tunnels: Record<string, FoundTunnel> = {};
   for (const name of numbers) {
@@ -291,14 +297,11 @@ export function observePool(facts: Facts, specs: readonly [Spec, ...Spec[]]): Tu
     if (parts.length === 0) continue;
     const asked = wanted[name];
     tunnels[name] =
-      asked !== undefined && isAsWanted(pool, number, asked, parts)
+      // What makes up a whole tunnel is for `checkSource` to say: if that differs, the parts are told.
+      asked !== undefined && checkSource === pool.checkSource && isAsWanted(pool, number, asked, parts)
         ? asked
         : described(pool, number, versions, parts, there);
   }
   if (Object.keys(tunnels).length === 0) return undefined;
-  const devices = devicesOf(first);
-  const checkSource = pool.checkSource
-    ? devices.every((device) => there.closed.has(device))
-    : devices.some((device) => there.closed.has(device));
   return { ...pool, checkSource, tunnels };
 }

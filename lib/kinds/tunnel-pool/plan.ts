@@ -15,10 +15,10 @@ const letsIn = (words: string | undefined) =>
   words?.startsWith("filter ") === true ? words.replace(/ handle \S+/, "") : undefined;
 
 function partsThere(pool: TunnelPoolSpec, number: number, tunnel: FoundTunnel): readonly There[] {
-  return (
-    tunnel.found?.map((id) => ({ id })) ??
-    partsOf(pool, number, tunnel).map((part) => ({ id: part.id, words: text(part) }))
-  );
+  if (tunnel.found === undefined) {
+    return partsOf(pool, number, tunnel).map((part) => ({ id: part.id, words: text(part) }));
+  }
+  return Object.entries(tunnel.found).map(([id, words]) => (words === "" ? { id } : { id, words }));
 }
 
 /** The order in which what is of no more use goes: what lets in first, what others lean on last. */

@@ -110,6 +110,6 @@ export type TunnelPoolInput = z.input<typeof schema>;
 
 /** A tunnel as it is found: one that is not whole, or not as it is wanted, lists its parts. */
 export interface FoundTunnel extends Tunnel {
-  /** What there is of it: `nexthop 1048578`, `route 192.168.11.2/32 1048578`. */
-  readonly found?: readonly string[];
+  /** What there is of it (`nexthop 1048578`), with the words that would make it so; none for what we would not make. */
+  readonly found?: Readonly<Record<string, string>>;
 }

@@ -127,8 +127,9 @@ describe("tunnels changed behind our back", () => {
 test("a new pool takes nobody's route away", async () => {
   await run([ip("route", "add", "10.0.1.2", "dev", "v0")]);
   const wanted = tunnelPool.schema.parse(many(2));
-  const failure = await run(tunnelPool.plan(undefined, wanted, context)).catch(
-    (error: Error) => error.message,
+  const failure = await run(tunnelPool.plan(undefined, wanted, context)).then(
+    () => "nothing failed",
+    (error: unknown) => (error as Error).message,
   );
   expect(tunnelPool.explain?.(failure, wanted)).toContain("is there already and is not ours");
   await run([...tunnelPool.plan(await observe(wanted), undefined, context), ip("route", "del", "10.0.1.2")]);
