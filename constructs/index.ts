@@ -22,6 +22,14 @@ export { Namespace, type NamespaceProps } from "./namespace";
 export { PolicyRules, type PolicyRule, type PolicyRulesProps } from "./policy-rules";
 export { Router, type RouterProps } from "./router";
 export { StaticRoutes, type NextHop, type StaticRoute, type StaticRoutesProps } from "./static-routes";
+export {
+  Shaping,
+  type ShapingClass,
+  type ShapingFilter,
+  type ShapingProps,
+  type ShapingQueue,
+} from "./shaping";
+export { NativeShaper, Shaper, type NativeShaperOptions } from "./isp/shaper/native";
 export { Sysctls, type SysctlsProps } from "./sysctls";
 export { VethPair, type VethEnd, type VethPairProps } from "./veth-pair";
 export {

@@ -1,0 +1,118 @@
+import type { Construct } from "constructs";
+import { shaping } from "../../../lib/kinds/shaping";
+import { subscriberShaping } from "../../../lib/kinds/subscriber-shaping";
+import { addFindings, KernelObject } from "../../../lib/synth";
+import type { LinkHandle } from "../../link-handle";
+import { formatSubscriberFinding, SubscribersError } from "../findings";
+import type { LeafQueue } from "../model";
+import type { BridgeMode, IShaper, ShapedSubscribers, ShapingPoint } from "../shaper";
+import type { ShapingTree } from "../shaping-tree";
+import { shapingTree } from "../shaping-tree";
+import { subscriberSets } from "./subscriber-sets";
+import { treeIntent } from "./trees";
+
+/** How subscribers are shaped by the kernel's own means. */
+export interface NativeShaperOptions {
+  /**
+   * Queue at the end of a subscriber's class, for plans that name none: tc-cake(8), tc-fq_codel(8), or the class'
+   * own FIFO.
+   * @default "cake"
+   */
+  readonly leaf?: LeafQueue;
+  /**
+   * The most that traffic gets which is no subscriber's, Mbit/s.
+   * @default - a quarter of the uplink
+   */
+  readonly unclassified?: { readonly download: number; readonly upload: number };
+  /**
+   * What finds a packet's subscriber by its address: filters of tc-flower(8) on the links' egress hook.
+   * @default "flower"
+   */
+  readonly classifier?: "flower";
+}
+
+/**
+ * Shapes by HTB, with a queue of its own for every subscriber: a class for each on both links, below the classes of
+ * the access network's nodes. What a subscriber has depends on its own plan and on the nodes above it, so a change of
+ * one plan is a change of its two classes alone.
+ */
+export class NativeShaper implements IShaper {
+  constructor(readonly options: NativeShaperOptions = {}) {}
+
+  refuses(bridge: BridgeMode): string | undefined {
+    return bridge === "xdp"
+      ? 'Shaper.native() shapes what a Linux bridge carries: choose bridge "linux"'
+      : undefined;
+  }
+
+  attach(scope: Construct, point: ShapingPoint, shaped: ShapedSubscribers): void {
+    const tree = this.#tree(scope, point, shaped);
+    if (tree === undefined) return;
+    const treeOn = (id: "download" | "upload", { owner, name, place }: LinkHandle) => {
+      const made = new KernelObject(scope, id, {
+        kind: shaping,
+        ...(place !== undefined && { place }),
+        intent: treeIntent(tree[id], name, true),
+      });
+      made.node.addDependency(owner);
+      return made;
+    };
+    const trees = [treeOn("download", point.subscriberSide), treeOn("upload", point.internetSide)];
+    for (const [number, set] of subscriberSets(tree, true)) {
+      const { place } = point.subscriberSide;
+      const made = new KernelObject(scope, `subscribers-${number}`, {
+        kind: subscriberShaping,
+        ...(place !== undefined && { place }),
+        intent: {
+          name: String(number),
+          download: point.subscriberSide.name,
+          upload: point.internetSide.name,
+          ...set,
+        },
+      });
+      made.node.addDependency(...trees);
+    }
+  }
+
+  /** What is to be, or undefined where something is wrong, which the program's check then tells. */
+  #tree(scope: Construct, point: ShapingPoint, shaped: ShapedSubscribers): ShapingTree | undefined {
+    const { subscribers, allocation } = shaped;
+    const experiments = subscribers.all.filter(
+      ({ plan: { latencyMs = 0, jitterMs = 0, lossPercent = 0 } }) => latencyMs + jitterMs + lossPercent > 0,
+    );
+    addFindings(scope, () =>
+      experiments.map(({ id }) => ({
+        path: ["shaper"],
+        message:
+          `the plan of subscriber ${JSON.stringify(id)} adds delay, jitter or loss, which Shaper.native() does not do: ` +
+          "put a netem qdisc on the way to the shaping point (construct Shaping)",
+      })),
+    );
+    try {
+      return shapingTree(subscribers, {
+        uplink: point.uplink,
+        numbers: allocation.numbers,
+        addressesOf: (subscriber) => allocation.addressesOf(subscriber),
+        leaf: this.options.leaf ?? "cake",
+        ...(this.options.unclassified !== undefined && { unclassified: this.options.unclassified }),
+      });
+    } catch (error) {
+      if (!(error instanceof SubscribersError)) throw error;
+      addFindings(scope, () =>
+        error.findings.map((finding) => ({ path: ["shaper"], message: formatSubscriberFinding(finding) })),
+      );
+      return undefined;
+    }
+  }
+}
+
+/** What holds subscribers to their plans. */
+export const Shaper = {
+  /**
+   * The kernel's own HTB with CAKE or fq_codel for every subscriber.
+   *
+   * @example
+   * Shaper.native({ leaf: "fq_codel" })
+   */
+  native: (options: NativeShaperOptions = {}): NativeShaper => new NativeShaper(options),
+};

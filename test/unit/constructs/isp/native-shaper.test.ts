@@ -1,0 +1,148 @@
+import { Namespace, Host, VethPair, Testing } from "../../../../lib";
+import { Shaper, type NativeShaperOptions } from "../../../../constructs/isp/shaper/native";
+import type { SubscriberProps } from "../../../../constructs/isp/model";
+import { Subscribers } from "../../../../constructs/isp/subscribers";
+import { TunnelAllocation } from "../../../../constructs/isp/tunnel-addresses";
+import type { SubscriberShapingSpec } from "../../../../lib/kinds/subscriber-shaping/schema";
+import type { ShapingSpec } from "../../../../lib/kinds/shaping/schema";
+
+/** The plan of a program with a shaping point and these subscribers. */
+function planOf(subscribers: readonly SubscriberProps[], options: NativeShaperOptions = {}, uplink = 1000) {
+  const app = Testing.app();
+  const host = new Host(app, "edge");
+  const ns = new Namespace(host, "mid");
+  const [down, up] = ["down", "up"].map(
+    (name) => new VethPair(ns, name, { a: { name: `${name}0` }, b: { name: `${name}1` } }),
+  ) as [VethPair, VethPair];
+  const all = Subscribers.of(subscribers, {
+    network: [{ name: "tower", download: 200, upload: 100 }],
+  });
+  const allocation = TunnelAllocation.of(all.all, { ipv4: "10.0.0.0/8" });
+  Shaper.native(options).attach(
+    ns,
+    {
+      subscriberSide: down.a,
+      internetSide: up.a,
+      bridge: "linux",
+      uplink: { download: uplink, upload: uplink },
+    },
+    { subscribers: all, allocation },
+  );
+  return Testing.synth(app);
+}
+
+type Plan = ReturnType<typeof planOf>;
+const trees = (plan: Plan) => plan.filter(({ token }) => token === "netloom:net:Shaping");
+const sets = (plan: Plan) => plan.filter(({ token }) => token === "netloom:net:SubscriberShaping");
+
+const many = (count: number): SubscriberProps[] =>
+  Array.from({ length: count }, (_, n) => ({
+    id: `line-${n + 1}`,
+    parent: n % 2 === 0 ? "tower" : undefined,
+    plan: { downloadMax: 100, uploadMax: 20 },
+  }));
+
+test("a tree on each link, and sets of subscribers that wait for both", () => {
+  const plan = planOf(many(2));
+  expect(trees(plan).map(({ path, dependsOn }) => [path, dependsOn])).toEqual([
+    ["edge/mid/download", ["edge/mid", "edge/mid/down"]],
+    ["edge/mid/upload", ["edge/mid", "edge/mid/up"]],
+  ]);
+  const [download] = trees(plan).map(({ spec }) => spec as unknown as ShapingSpec);
+  expect(download?.root).toEqual({ kind: "htb", handle: "1:", defaultClass: "1:2" });
+  expect(download?.classes.map(({ classid, parent, ceil }) => [classid, parent, ceil])).toEqual([
+    ["1:1", "1:", 1e9],
+    ["1:2", "1:1", 250e6],
+    [expect.any(String), "1:1", 200e6],
+  ]);
+  const members = sets(plan).flatMap(({ spec }) =>
+    Object.entries((spec as unknown as SubscriberShapingSpec).subscribers),
+  );
+  expect(Object.fromEntries(members)).toEqual({
+    "line-1": { class: "1:1000", parent: download?.classes[2]?.classid, plan: "100/20 cake" },
+    "line-2": { class: "1:1001", parent: "1:1", plan: "100/20 cake" },
+  });
+  for (const { dependsOn } of sets(plan))
+    expect(dependsOn).toEqual(expect.arrayContaining(["edge/mid/download", "edge/mid/upload"]));
+});
+
+test("every address leads to its subscriber's class", () => {
+  const plan = planOf([
+    {
+      id: "a",
+      number: 5,
+      plan: { downloadMax: 10, uploadMax: 5 },
+      addresses: ["192.0.2.8/29", "2001:db8::/56"],
+    },
+  ]);
+  const prefixes = sets(plan).map(({ spec }) => (spec as unknown as SubscriberShapingSpec).prefixes);
+  expect(Object.assign({}, ...prefixes)).toMatchObject({
+    "192.0.2.8/29": "1:1004",
+    "2001:db8::/56": "1:1004",
+  });
+});
+
+describe.each([10, 2000])("of %i subscribers", (count) => {
+  const before = planOf(many(count));
+  const differing = (after: Plan) => {
+    const was = new Map(before.map((one) => [one.path, JSON.stringify(one.spec)]));
+    return after.filter((one) => was.get(one.path) !== JSON.stringify(one.spec));
+  };
+
+  test("another plan for one is a change of one set, and in it of that subscriber alone", () => {
+    const after = many(count).map((one) =>
+      one.id === "line-4" ? { ...one, plan: { downloadMax: 50, uploadMax: 10 } } : one,
+    );
+    const changed = differing(planOf(after));
+    expect(changed).toHaveLength(1);
+    const [now] = changed.map(({ spec }) => spec as unknown as SubscriberShapingSpec);
+    const [was] = before
+      .filter(({ path }) => path === changed[0]?.path)
+      .map(({ spec }) => spec as unknown as SubscriberShapingSpec);
+    expect(now?.subscribers["line-4"]?.plan).toBe("50/10 cake");
+    expect({ ...now?.subscribers, "line-4": undefined }).toEqual({
+      ...was?.subscribers,
+      "line-4": undefined,
+    });
+    expect(now?.prefixes).toEqual(was?.prefixes);
+  });
+
+  test("adding one changes the set that it is in, and those of its addresses", () => {
+    const after = [
+      ...many(count),
+      { id: "newcomer", number: 40_000, plan: { downloadMax: 100, uploadMax: 20 } },
+    ];
+    expect(differing(planOf(after)).length).toBeLessThanOrEqual(2);
+  });
+});
+
+test("what does not fit is told with the subscriber's name, and nothing is made", () => {
+  expect(() => planOf([{ id: "greedy", plan: { downloadMax: 5000, uploadMax: 20 } }])).toThrow(
+    /greedy.*5000 Mbit\/s download is above the uplink's 1000/,
+  );
+});
+
+test("a plan with delay or loss is not quietly shaped without them", () => {
+  expect(() => planOf([{ id: "far", plan: { downloadMax: 10, uploadMax: 5, latencyMs: 300 } }])).toThrow(
+    /subscriber "far" adds delay, jitter or loss/,
+  );
+});
+
+test("the leaf is the shaper's, unless the plan has its own", () => {
+  const plan = planOf(
+    [
+      { id: "a", plan: { downloadMax: 10, uploadMax: 5 } },
+      { id: "b", plan: { downloadMax: 10, uploadMax: 5, leaf: "cake" } },
+      { id: "c", plan: { downloadMax: 10, uploadMax: 5, downloadMin: 2, leaf: { download: "none" } } },
+    ],
+    { leaf: "fq_codel" },
+  );
+  const names = sets(plan).flatMap(({ spec }) =>
+    Object.entries((spec as unknown as SubscriberShapingSpec).subscribers).map(([id, one]) => [id, one.plan]),
+  );
+  expect(Object.fromEntries(names)).toEqual({
+    a: "10/5 fq_codel",
+    b: "10/5 cake",
+    c: "10/5 held 2/0.01 fifo/fq_codel",
+  });
+});
