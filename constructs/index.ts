@@ -1,5 +1,6 @@
 export { Bridge, type BridgeProps } from "./bridge";
 export type { InNamespaceProps, LinkSysctls } from "./common";
+export { sha256 } from "./digest";
 export { Files, type FileProps, type FilesProps } from "./files";
 export {
   Firewall,
@@ -16,9 +17,11 @@ export {
 export { GreSiteToSite, type GreSite, type GreSitePair, type GreSiteToSiteProps } from "./gre-site-to-site";
 export { GreTunnel, type GreTunnelProps } from "./gre-tunnel";
 export { Host, type HostProps } from "./host";
+export { HostCommand, type HostCommandProps } from "./host-command";
 export { Link, type LinkProps } from "./link";
 export { LinkHandle, type ILink } from "./link-handle";
 export { Namespace, type NamespaceProps } from "./namespace";
+export { Packages, type PackagesProps } from "./packages";
 export { PolicyRules, type PolicyRule, type PolicyRulesProps } from "./policy-rules";
 export { Router, type RouterProps } from "./router";
 export { StaticRoutes, type NextHop, type StaticRoute, type StaticRoutesProps } from "./static-routes";
@@ -31,6 +34,7 @@ export {
 } from "./shaping";
 export { NativeShaper, Shaper, type NativeShaperOptions } from "./isp/shaper/native";
 export { Sysctls, type SysctlsProps } from "./sysctls";
+export { SystemdUnit, type SystemdUnitProps } from "./systemd-unit";
 export { VethPair, type VethEnd, type VethPairProps } from "./veth-pair";
 export {
   ClientRouting,
@@ -51,11 +55,19 @@ export {
 } from "./isp/gre-subscriber-tunnel";
 export { TunnelPool, type TunnelPoolMode, type TunnelPoolProps } from "./isp/tunnel-pool";
 export {
+  LibreQoSShaper,
+  readLibreQoS,
   Subscribers,
   TunnelAllocation,
   type ClientEndpoint,
+  type LibreQoSConfig,
+  type LibreQoSPath,
+  type LibreQoSSettings,
+  type LibreQoSShaperProps,
+  type LibreQoSSources,
   type NetworkNode,
   type Plan,
+  type ReadLibreQoS,
   type SubscriberProps,
   type SubscribersOptions,
   type TunnelPools,

@@ -11,8 +11,12 @@ export type { IspConfigPy } from "./libreqos/isp-config-py";
 export { parseLqosConf, renderLqosConf } from "./libreqos/lqos-conf";
 export type { LqosConf } from "./libreqos/lqos-conf";
 export { renderNetworkJson } from "./libreqos/network-json";
+export { readLibreQoS } from "./libreqos/read";
+export type { LibreQoSSources, ReadLibreQoS } from "./libreqos/read";
 export { renderShapedDevices } from "./libreqos/shaped-devices";
 export type { ShapedDevicesOptions } from "./libreqos/shaped-devices";
+export { LibreQoSShaper } from "./libreqos/shaper";
+export type { LibreQoSSettings, LibreQoSShaperProps } from "./libreqos/shaper";
 export type {
   ClientEndpoint,
   Device,

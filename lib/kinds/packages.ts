@@ -103,8 +103,14 @@ export const packages = defineKind({
       // Nothing that is there gives way to what is installed.
       steps.push({ tool: "apt-get", args: ["--no-remove", "install", "--", ...missing] });
     }
-    // Unlike apt-get, dpkg refuses to remove what another package needs, rather than removing that, too.
-    if (gone.length > 0) steps.push({ tool: "dpkg", args: ["--remove", "--", ...gone] });
+    // Unlike apt-get, dpkg refuses to remove what another package needs, rather than removing that, too. It is asked
+    // first, because a removal that it refuses it still takes note of.
+    if (gone.length > 0) {
+      steps.push(
+        { tool: "dpkg", args: ["--no-act", "--remove", "--", ...gone] },
+        { tool: "dpkg", args: ["--remove", "--", ...gone] },
+      );
+    }
     return steps;
   },
   explain(error) {

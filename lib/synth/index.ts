@@ -18,9 +18,11 @@ export {
   lifecycleOf,
   renamed,
   type KernelObjectProps,
+  type LeafKind,
   type LifecycleProps,
 } from "./kernel-object";
 export { hash8, hash32, interfaceName, MAX_INTERFACE_NAME } from "./names";
+export type { HostAccess, OtherResource } from "./other-plugin";
 export { definePlace, enclosing, placeOf, type HostRef, type IPlace, type Place } from "./place";
 export type { Deployed } from "./register";
 export { Testing, type PlannedResource } from "./testing";

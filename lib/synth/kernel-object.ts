@@ -3,6 +3,7 @@ import { Construct } from "constructs";
 import type { AnyKind } from "../kinds/kind";
 import type { PropertyPath } from "./finding";
 import type { Intent } from "./intent";
+import type { HostAccess, OtherResource } from "./other-plugin";
 import type { Place } from "./place";
 import { placeOf } from "./place";
 import type { TreeView } from "./view";
@@ -37,10 +38,23 @@ export interface LifecycleProps {
   readonly timeouts?: { readonly create?: string; readonly update?: string; readonly delete?: string };
 }
 
+/** What has to be known of a kind to check a program: all of it but how the object is made. */
+export type LeafKind = Pick<AnyKind, "schema" | "identity" | "check" | "claims"> & { readonly token: string };
+
 /** How a leaf of the tree says what it wants. */
 export interface KernelObjectProps extends LifecycleProps {
   /** The kind of kernel object. */
-  readonly kind: AnyKind;
+  readonly kind: LeafKind;
+  /**
+   * The resource that it becomes, where another plugin than ours serves it.
+   * @default - a resource of the kind's own token
+   */
+  readonly servedElsewhere?: (intent: Intent, host: HostAccess) => OtherResource;
+  /**
+   * Properties of the spec whose values are secrets.
+   * @default - those that the program marks itself
+   */
+  readonly secrets?: readonly string[];
   /** The spec as far as the program knows it. Read once the tree is complete. */
   readonly intent: Intent | (() => Intent);
   /**

@@ -1,8 +1,8 @@
 import type { IConstruct } from "constructs";
-import type { AnyKind, AnySpec, Claim } from "../kinds/kind";
+import type { AnySpec, Claim } from "../kinds/kind";
 import type { PropertyPath, TreeFinding } from "./finding";
 import type { Intent } from "./intent";
-import type { KernelObject } from "./kernel-object";
+import type { KernelObject, LeafKind } from "./kernel-object";
 import type { Place } from "./place";
 import { sourcePath } from "./source-path";
 
@@ -10,7 +10,7 @@ import { sourcePath } from "./source-path";
 export interface Leaf {
   readonly construct: KernelObject;
   readonly path: string;
-  readonly kind: AnyKind;
+  readonly kind: LeafKind;
   readonly place: Place;
   /** What will be registered: intent with the namespace filled in, and completed. */
   readonly intent: Intent;

@@ -3,9 +3,10 @@ import type { IConstruct } from "constructs";
 import { KernelResource, Provider, type ProviderArgs } from "../sdk";
 import type { AppProps } from "./app";
 import { outputsOf } from "./composite";
-import { compact } from "./intent";
-import type { HostRef } from "./place";
-import type { DefinedPlace } from "./program";
+import { compact, type Input, type Intent } from "./intent";
+import { OtherPluginResource } from "./other-plugin";
+import type { HostRef, Place } from "./place";
+import type { DefinedPlace, Leaf } from "./program";
 import type { Resolution, Resolved } from "./resolve";
 
 /** What `App.deploy()` returns: by construct path, the id of an object or the outputs of a composite. */
@@ -31,10 +32,19 @@ export function register({ resolved, places }: Resolution, props: AppProps): Dep
 
   for (const entry of resolved) {
     const { leaf } = entry;
+    const { servedElsewhere } = leaf.construct.kernelObject;
+    if (servedElsewhere !== undefined) {
+      const privateKey = privateKeyFor(leaf.place, props);
+      const other = servedElsewhere(leaf.intent, compact({ ...leaf.place.host, privateKey }));
+      const resource = new OtherPluginResource(leaf.path, other, options(entry, undefined, resourceOf));
+      resources.set(leaf.construct, resource);
+      outputs[leaf.path] = resource.outputs();
+      continue;
+    }
     const resource = new KernelResource(
       leaf.kind.token,
       leaf.path,
-      { ...leaf.intent, host: hostInput(leaf.place.host), ...ownership(entry) },
+      { ...withSecrets(leaf), host: hostInput(leaf.place.host), ...ownership(entry) },
       options(entry, provider, resourceOf),
     );
     resources.set(leaf.construct, resource);
@@ -52,7 +62,7 @@ export function register({ resolved, places }: Resolution, props: AppProps): Dep
 
 function options(
   { leaf, dependsOn, deletedWith }: Resolved,
-  provider: Provider,
+  provider: Provider | undefined,
   resourceOf: (construct: IConstruct | undefined) => pulumi.Resource | undefined,
 ): pulumi.CustomResourceOptions {
   const { protect, retainOnDelete, timeouts } = leaf.construct.kernelObject;
@@ -71,6 +81,13 @@ function options(
   });
 }
 
+/** What is registered of a leaf, with what its construct says is secret marked so. */
+function withSecrets({ intent, construct }: Leaf): Intent {
+  const { secrets = [] } = construct.kernelObject;
+  const marked = secrets.filter((property) => intent[property] !== undefined);
+  return { ...intent, ...Object.fromEntries(marked.map((name) => [name, pulumi.secret(intent[name])])) };
+}
+
 /** Only what reaches the host: credentials are the provider's. */
 function hostInput(host: HostRef) {
   const { name, address, port, user, hostKey, jumpHost } = host;
@@ -80,6 +97,16 @@ function hostInput(host: HostRef) {
 function ownership({ leaf }: Resolved) {
   const { adopt, deleteAdopted } = leaf.construct.kernelObject;
   return compact({ adopt, deleteAdopted });
+}
+
+/** The key that our own provider would log in with, as far as the program and its configuration name one. */
+function privateKeyFor({ host, privateKey }: Place, props: AppProps): Input<string> | undefined {
+  const config = new pulumi.Config("netloom");
+  const shared = props.privateKey ?? config.getSecret("privateKey");
+  const own = config.getSecretObject<Record<string, string>>("hostPrivateKeys");
+  if (privateKey !== undefined || own === undefined) return privateKey ?? shared;
+  // Without a key for the host it is the agent's business, as for ssh itself.
+  return pulumi.all([own, shared]).apply(([keys, key]) => keys[host.name] ?? key) as Input<string>;
 }
 
 /** The app's word goes before the stack's configuration; keys are secrets wherever they come from. */

@@ -1,8 +1,9 @@
 import type { z } from "zod";
-import type { AnyKind, AnySpec, Finding } from "../kinds/kind";
+import type { AnySpec, Finding } from "../kinds/kind";
 import type { PropertyPath } from "./finding";
 import type { Intent } from "./intent";
 import { separate } from "./intent";
+import type { LeafKind } from "./kernel-object";
 
 /** An intent after its schema has looked at it. */
 export interface CheckedSpec {
@@ -26,7 +27,7 @@ interface Issue {
  * Holds an intent against the schema of its kind. A value that is known only while the program is deployed is
  * skipped here; the provider checks it when it has it.
  */
-export function checkSpec(kind: AnyKind, intent: Intent): CheckedSpec {
+export function checkSpec(kind: LeafKind, intent: Intent): CheckedSpec {
   const { data, deferred, findings } = hold(kind.schema as z.ZodObject, intent);
   if (data === undefined) return { spec: undefined, deferred, findings };
   // Checks between properties wait until all of them are known: then the provider makes them.

@@ -34,13 +34,15 @@ const sorted = <T>(entries: Record<string, T>): Record<string, T> =>
   Object.fromEntries(Object.entries(entries).sort(([a], [b]) => (a < b ? -1 : 1)));
 
 const triggerName = text((name) =>
-  /^[A-Za-z0-9_./-]{1,200}$/.test(name)
+  /^[A-Za-z0-9_./][A-Za-z0-9_./-]{0,199}$/.test(name)
     ? undefined
     : `${quoted(name)} is no name of a trigger: letters, digits, "_", ".", "/" and "-"`,
 );
 
 const triggerValue = text((value) =>
-  /^[A-Za-z0-9+/=:_.-]{1,200}$/.test(value) ? undefined : "must be a digest or a version: one plain word",
+  /^[A-Za-z0-9+/=:_.][A-Za-z0-9+/=:_.-]{0,199}$/.test(value)
+    ? undefined
+    : "must be a digest or a version: one plain word",
 );
 
 export const schema = z.strictObject({

@@ -138,8 +138,8 @@ describe("the life of a set of packages", () => {
   test("takes what it installed with it when asked, and never what was there before", () => {
     expect(life({ aa: "ii " }, { removeOnDelete: true })).toEqual({
       install: ["apt-get --no-remove install -- bb cc"],
-      drop: ["dpkg --remove -- bb"],
-      remove: ["dpkg --remove -- cc"],
+      drop: ["dpkg --no-act --remove -- bb", "dpkg --remove -- bb"],
+      remove: ["dpkg --no-act --remove -- cc", "dpkg --remove -- cc"],
       disagree: [],
       left: ["aa"],
     });
