@@ -9,7 +9,10 @@ import { absolutePath, netnsName, quote, quoteAll } from "./quote";
  */
 
 type BpfQuery = Extract<Query, { tool: "bpftool" | "bpf-pins" | "sha256sum" }>;
-type BpfStep = Extract<Step, { tool: "clang" | "bpf-mkdir" | "bpf-rm" | "bpf-ln" | "bpf-copy" }>;
+type BpfStep = Extract<
+  Step,
+  { tool: "clang" | "bpf-mkdir" | "bpf-rm" | "bpf-ln" | "bpf-copy" | "clsact-del" }
+>;
 
 /** Where all pins are. */
 const PINS = "/sys/fs/bpf/netloom";
@@ -109,7 +112,14 @@ export function bpfCommand(step: BpfStep): { needs: readonly string[]; script: s
     case "bpf-mkdir":
       return { needs: ["mount"], script: `nl_bpffs && mkdir -p -- ${quote(pinPath(step.path))}` };
     case "bpf-rm":
-      return { needs: ["rm"], script: `rm -rf --one-file-system -- ${quote(pinPath(step.path))}` };
+      return { needs: ["rm"], script: remove(step) };
+    case "clsact-del": {
+      const tc = `tc${step.netns === undefined ? "" : ` -n ${quote(netnsName(step.netns))}`}`;
+      const link = quote(step.link);
+      const show = (side: string) => `$(${tc} filter show dev ${link} ${side} </dev/null)`;
+      const script = `[ -n "${show("ingress")}${show("egress")}" ] || ${tc} qdisc del dev ${link} clsact 2>/dev/null || :`;
+      return { needs: ["tc"], script };
+    }
     case "bpf-ln": {
       const [target, path] = [pinName(step.target), pinPath(step.path)];
       const made = `${path}_new`;
@@ -124,6 +134,14 @@ export function bpfCommand(step: BpfStep): { needs: readonly string[]; script: s
     case "clang":
       return build(step);
   }
+}
+
+function remove({ path, keep }: Extract<Step, { tool: "bpf-rm" }>): string {
+  const folder = quote(pinPath(path));
+  if (keep === undefined) return `rm -rf --one-file-system -- ${folder}`;
+  const kept =
+    keep.length === 0 ? "" : `case \${nl_p##*/} in ${keep.map(pinName).join(" | ")}) continue ;; esac; `;
+  return `for nl_p in ${folder}/*; do ${kept}[ ! -e "$nl_p" ] || rm -rf --one-file-system -- "$nl_p" || break; done`;
 }
 
 /** A source's path below the folder that it is built in. */

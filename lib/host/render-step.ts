@@ -73,9 +73,10 @@ export function renderRun(run: Run, { word, folder }: Workplace): RenderedRun {
     case "bpf-mkdir":
     case "bpf-rm":
     case "bpf-ln":
-    case "bpf-copy": {
+    case "bpf-copy":
+    case "clsact-del": {
       const { needs, script } = bpfCommand(
-        steps[0] as StepOf<"clang" | "bpf-mkdir" | "bpf-rm" | "bpf-ln" | "bpf-copy">,
+        steps[0] as StepOf<"clang" | "bpf-mkdir" | "bpf-rm" | "bpf-ln" | "bpf-copy" | "clsact-del">,
       );
       return alone(run, needs, script);
     }

@@ -1,4 +1,8 @@
 import type { AnyKind } from "./kind";
+import { attachment } from "./bpf/attachment";
+import { mapEntries } from "./bpf/map-entries";
+import { object } from "./bpf/object";
+import { program } from "./bpf/program";
 import { files } from "./files";
 import { firewall } from "./firewall";
 import { fou } from "./fou";
@@ -15,12 +19,16 @@ import { unit } from "./unit";
 
 /** Every kind that the provider serves. Adding one is its file, its fixtures and its line here. */
 export const kinds: readonly AnyKind[] = [
+  attachment,
   files,
   firewall,
   fou,
   link,
+  mapEntries,
   namespace,
+  object,
   packages,
+  program,
   routes,
   rules,
   shaping,

@@ -87,8 +87,13 @@ export type Step =
   | { readonly tool: "bpftool"; readonly args: readonly string[] }
   /** A folder for pins below `/sys/fs/bpf/netloom`; the bpf file system is mounted where it is not. */
   | { readonly tool: "bpf-mkdir"; readonly path: string }
-  /** A folder of pins, or one pin, removed with all that is in it. What is attached stays loaded. */
-  | { readonly tool: "bpf-rm"; readonly path: string }
+  /**
+   * A folder of pins, or one pin, removed with all that is in it; with `keep`, all that is in the folder but that.
+   * What is attached stays loaded.
+   */
+  | { readonly tool: "bpf-rm"; readonly path: string; readonly keep?: readonly string[] }
+  /** A link's clsact qdisc removed, if there is no filter left in it. */
+  | { readonly tool: "clsact-del"; readonly netns?: string; readonly link: string }
   /** A symbolic link to a folder beside it, put in the place of an earlier one at once. */
   | { readonly tool: "bpf-ln"; readonly target: string; readonly path: string }
   /** Every entry of one pinned map written to another with keys and values of the same size. */

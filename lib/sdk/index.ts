@@ -10,6 +10,7 @@ export {
   type KindOutputs,
   type SpecArgs,
 } from "./resource";
+export * as bpf from "./bpf";
 export * as kernel from "./kernel";
 export * as net from "./net";
 export * as system from "./system";
