@@ -2,6 +2,7 @@ import { Command } from "commander";
 import pc from "picocolors";
 import { controlPlane } from "./control-plane/main";
 import { geneveMux } from "./geneve-mux/main";
+import { isp } from "./isp/main";
 import { shaper } from "./shaper/main";
 
 /** Every benchmark by name: what it measures, and the run that returns whether its targets held. */
@@ -13,6 +14,10 @@ const benchmarks: Record<string, { summary: string; run: (runs: number) => Promi
   "geneve-mux": {
     summary: "encapsulation and decapsulation in XDP, by the number of tunnels",
     run: geneveMux,
+  },
+  isp: {
+    summary: "10,000 subscribers: their tunnels in the kernel, and the whole engine",
+    run: isp,
   },
   shaper: {
     summary: "finding a packet's subscriber, by the number of subscribers",

@@ -285,9 +285,7 @@ export function observePool(facts: Facts, specs: readonly [Spec, ...Spec[]]): Tu
   const there = present(facts, specs);
   const numbers = new Set(specs.flatMap(({ tunnels = {} }) => Object.keys(tunnels)));
   const devices = devicesOf(first);
-  const checkSource = pool.checkSource
-    ? devices.every((device) => there.closed.has(device))
-    : devices.some((device) => there.closed.has(device));
+  const checkSource = pool.checkSource && devices.every((device) => there.closed.has(device));
   const owners = ownersOf(specs);
   const tunnels: Record<string, FoundTunnel> = {};
   for (const name of numbers) {

@@ -73,7 +73,7 @@ export function planPool(
     (a, b) => rank(COMING, a.id) - rank(COMING, b.id) || (a.family ?? 4) - (b.family ?? 4),
   );
   return [
-    ...closing(current, desired).map((words) => step({ tool: "tc", words })),
+    ...closing(current, desired, going).map((words) => step({ tool: "tc", words })),
     ...deletions.map((id) => step(deletion(id))),
     ...additions.map((part) => step(current === undefined ? asNew(part) : part)),
   ];
@@ -101,14 +101,26 @@ function conflicting(coming: readonly Part[], staying: ReadonlyMap<string, There
     .map(({ id }) => id);
 }
 
-/** What closes a device to all that no filter lets in, or opens it again. Shards that do it at once do the same. */
+/**
+ * What closes the devices to all that no filter lets in; or opens again those whose filters go because nothing is
+ * checked any more. Shards that do it at once do the same.
+ */
 function closing(
   current: TunnelPoolSpec | undefined,
   desired: TunnelPoolSpec | undefined,
+  going: readonly string[],
 ): (readonly string[])[] {
-  if (desired === undefined || desired.checkSource === (current?.checkSource ?? false)) return [];
-  const { device, device6, checkSource } = desired;
-  const devices = [device, ...(device6 === undefined ? [] : [device6])];
-  if (!checkSource) return devices.map((one) => lastFilterWords(one, "ok"));
-  return devices.flatMap((one) => [["qdisc", "replace", "dev", one, "clsact"], lastFilterWords(one, "drop")]);
+  if (desired === undefined) return [];
+  if (!desired.checkSource) {
+    const filters = going.map((id) => id.split(" ")).filter(([what]) => what === "filter");
+    return [...new Set(filters.map(([, device = ""]) => device))].map((device) =>
+      lastFilterWords(device, "ok"),
+    );
+  }
+  if (current?.checkSource === true) return [];
+  const { device, device6 } = desired;
+  return [device, ...(device6 === undefined ? [] : [device6])].flatMap((one) => [
+    ["qdisc", "replace", "dev", one, "clsact"],
+    lastFilterWords(one, "drop"),
+  ]);
 }

@@ -84,7 +84,8 @@ export const schema = z.strictObject({
     .default(true)
     .describe(
       "Lets in only packets that come from the tunnel's own remote end, with its key, and from its own prefixes " +
-        "(tc-flower(8)); all others are dropped and counted by the last filter of the device's ingress.",
+        "(tc-flower(8)); all others are dropped and counted by the last filter of the device's ingress. All pools of " +
+        "one device check or none does: a pool that does not leaves a device that another has closed as it is.",
     ),
   firstNexthop: whole(1, 0xf000_0000)
     .default(FIRST_NEXTHOP)

@@ -1,0 +1,20 @@
+import { Namespace, TunnelAllocation, TunnelPool } from "../../lib";
+import { report } from "../support/report";
+import { benchEndToEnd, type IspProgram } from "./end-to-end";
+import { benchTunnels } from "./tunnels";
+
+const count = 10_000;
+
+/** The tunnels of all subscribers, which end in a namespace and travel in the initial one. */
+const tunnels: IspProgram = (host, subscribers) => {
+  const served = new Namespace(host, "served", { forwarding: true });
+  const allocation = TunnelAllocation.of(subscribers.all, { ipv4: "10.64.0.0/14" });
+  new TunnelPool(served, "tunnels", { underlay: host, subscribers, allocation });
+};
+
+/** Ten thousand subscribers on a lab machine: what their tunnels cost its kernel, and what they cost the engine. */
+export async function isp(runs: number): Promise<boolean> {
+  const kernel = await benchTunnels(count, runs);
+  const engine = await benchEndToEnd(tunnels, count, runs);
+  return report("isp", [...kernel.rows, ...engine.rows], [...kernel.figures, ...engine.figures]);
+}
