@@ -175,6 +175,24 @@ export class ShapedBridge {
     return Number(found?.[1]);
   }
 
+  /** The next frames that a filter of pcap-filter(7) matches, in hex, as a namespace's `eth0` gets them. */
+  captured(netns: string, count: number, filter: string) {
+    const tcpdump = ["tcpdump", "-i", "eth0", "-Q", "in", "-c", `${count}`, "-xx", "-n", "-t", filter];
+    const child = execa("ip", ["netns", "exec", netns, ...tcpdump], { timeout: 10_000, reject: false });
+    const ready = new Promise<void>((resolve) =>
+      child.stderr.on("data", (data: Buffer) => {
+        if (data.includes("listening on")) resolve();
+      }),
+    );
+    const frames = child.then(({ stdout }) =>
+      stdout
+        .split(/^\S.*\n/m)
+        .map((dump) => dump.replace(/^\t0x[0-9a-f]+:|\s/gm, ""))
+        .filter((dump) => dump !== ""),
+    );
+    return { ready, frames };
+  }
+
   /** Mbit/s of TCP payload from one namespace to an address in another. */
   async goodput(from: string, to: string, address: string, ms: number): Promise<number> {
     const node = ["netns", "exec", to, process.execPath, "-e", transfer, "sink", address];

@@ -1,6 +1,7 @@
 import { BpfRun, XDP } from "../../support/bpf";
 import { ShapedBridge } from "../../support/bpf-bridge";
-import { ETH, ethernet } from "../../support/packets";
+import { ETH, ethernet, ipv4, PROTO, udp } from "../../support/packets";
+import { sendFrames } from "../../support/raw-frames";
 
 const plan = { download: 20, upload: 10 };
 /** TCP payload in a full frame as HTB counts it: 1448 of 1514 bytes over IPv4, 1428 over IPv6. */
@@ -71,6 +72,34 @@ it("gives what is nobody's the default class", async () => {
   expect(stdout).toContain(" 5 received");
   expect((await bridge.sent("net0", "1:2")) - before).toBeGreaterThanOrEqual(5);
 });
+
+it.each([
+  ["one tag", [{ type: ETH.vlan, tci: 0x2064 }]],
+  [
+    "two tags",
+    [
+      { type: ETH.qinq, tci: 0x0009 },
+      { type: ETH.vlan, tci: 0x2064 },
+    ],
+  ],
+] as const)(
+  "shapes a subscriber's frames with %s, and carries them across as they are",
+  async (_, tags) => {
+    const macs = { dst: "02:00:00:00:00:02", src: "02:00:00:00:00:01", type: ETH.ipv4 };
+    const header = { src: "10.9.0.2", dst: "192.0.2.1", protocol: PROTO.udp };
+    const frame = ethernet(
+      { ...macs, tags },
+      ipv4(header, udp({ sport: 1, dport: 7777 }, Buffer.alloc(60, 0x5a))),
+    );
+    const before = await bridge.sent("net0", "1:1001");
+    const seen = bridge.captured(bridge.server, 10, `ether src ${macs.src}`);
+    await seen.ready;
+    await sendFrames(bridge.subscriber, "eth0", frame, 10);
+    expect(await seen.frames).toEqual(Array<string>(10).fill(frame.toString("hex")));
+    expect((await bridge.sent("net0", "1:1001")) - before).toBe(10);
+  },
+  20_000,
+);
 
 it("passes no qdisc when nothing is shaped", async () => {
   await ping("10.9.0.1", 1);
