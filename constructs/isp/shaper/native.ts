@@ -8,6 +8,7 @@ import type { LeafQueue } from "../model";
 import type { BridgeMode, IShaper, ShapedSubscribers, ShapingPoint } from "../shaper";
 import type { ShapingTree } from "../shaping-tree";
 import { shapingTree } from "../shaping-tree";
+import { classifyByProgram } from "./classifier";
 import { subscriberSets } from "./subscriber-sets";
 import { treeIntent } from "./trees";
 
@@ -25,10 +26,11 @@ export interface NativeShaperOptions {
    */
   readonly unclassified?: { readonly download: number; readonly upload: number };
   /**
-   * What finds a packet's subscriber by its address: filters of tc-flower(8) on the links' egress hook.
+   * What finds a packet's subscriber by its address, on the links' egress hook: filters of tc-flower(8), or an eBPF
+   * program, which is built on the host and needs clang and bpftool there.
    * @default "flower"
    */
-  readonly classifier?: "flower";
+  readonly classifier?: "ebpf" | "flower";
 }
 
 /**
@@ -48,17 +50,19 @@ export class NativeShaper implements IShaper {
   attach(scope: Construct, point: ShapingPoint, shaped: ShapedSubscribers): void {
     const tree = this.#tree(scope, point, shaped);
     if (tree === undefined) return;
+    const byFlower = this.options.classifier !== "ebpf";
     const treeOn = (id: "download" | "upload", { owner, name, place }: LinkHandle) => {
       const made = new KernelObject(scope, id, {
         kind: shaping,
         ...(place !== undefined && { place }),
-        intent: treeIntent(tree[id], name, true),
+        intent: treeIntent(tree[id], name, byFlower),
       });
       made.node.addDependency(owner);
       return made;
     };
     const trees = [treeOn("download", point.subscriberSide), treeOn("upload", point.internetSide)];
-    for (const [number, set] of subscriberSets(tree, true)) {
+    const sets: KernelObject[] = [];
+    for (const [number, set] of subscriberSets(tree, byFlower)) {
       const { place } = point.subscriberSide;
       const made = new KernelObject(scope, `subscribers-${number}`, {
         kind: subscriberShaping,
@@ -71,7 +75,9 @@ export class NativeShaper implements IShaper {
         },
       });
       made.node.addDependency(...trees);
+      sets.push(made);
     }
+    if (!byFlower) classifyByProgram(scope, point, tree.classification, [...trees, ...sets]);
   }
 
   /** What is to be, or undefined where something is wrong, which the program's check then tells. */

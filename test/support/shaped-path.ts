@@ -1,0 +1,99 @@
+import type { z } from "zod";
+import { Bridge } from "../../constructs/bridge";
+import type { NativeShaperOptions } from "../../constructs/isp/shaper/native";
+import { Shaper } from "../../constructs/isp/shaper/native";
+import { Subscribers } from "../../constructs/isp/subscribers";
+import { TunnelAllocation } from "../../constructs/isp/tunnel-addresses";
+import { Host, Namespace, Testing, VethPair } from "../../lib";
+import type { HostSession } from "../../lib/host/operation";
+import { kindOf } from "../../lib/kinds/registry";
+
+/** Subscribers with plans of their own, each with an address that the client's side of the path has. */
+export const PLANS = [
+  [40, 10],
+  [20, 5],
+  [10, 10],
+  [30, 8],
+  [15, 4],
+  [25, 6],
+  [12, 3],
+  [8, 2],
+] as const;
+export const addressOf = (n: number) => `10.1.0.${n + 1}`;
+const idOf = (n: number) => `line-${n + 1}`;
+
+/** A client's namespace, the shaping point and a server's, on one machine: what an ISP has between its two sides. */
+export function shapedPath(options: NativeShaperOptions, prefix = "") {
+  const app = Testing.app();
+  const host = new Host(app, "edge");
+  const [client, middle, server] = ["client", "middle", "server"].map(
+    (name) => new Namespace(host, `${prefix}${name}-${options.leaf?.replace("_", "")}`),
+  ) as [Namespace, Namespace, Namespace];
+  const down = new VethPair(middle, "down", {
+    a: { name: "down" },
+    b: {
+      namespace: client,
+      name: "eth0",
+      addresses: PLANS.map((_, n) => `${addressOf(n)}/16`),
+    },
+  });
+  const up = new VethPair(middle, "up", {
+    a: { name: "up" },
+    b: { namespace: server, name: "eth0", addresses: ["10.1.1.1/16"] },
+  });
+  new Bridge(middle, "bridge", { name: "br0", ports: [down.a, up.a] });
+  const subscribers = Subscribers.of(
+    PLANS.map(([downloadMax, uploadMax], n) => ({
+      id: idOf(n),
+      addresses: [addressOf(n)],
+      plan: { downloadMax, uploadMax },
+    })),
+  );
+  Shaper.native(options).attach(
+    middle,
+    {
+      subscriberSide: down.a,
+      internetSide: up.a,
+      bridge: "linux",
+      uplink: { download: 1000, upload: 1000 },
+    },
+    { subscribers, allocation: TunnelAllocation.of(subscribers.all, { ipv4: "10.200.0.0/16" }) },
+  );
+  const plan = Testing.synth(app);
+  const [clientNs = "", middleNs = "", serverNs = ""] = [client, middle, server].map(
+    ({ place }) => place.netns,
+  );
+  return {
+    plan,
+    client: clientNs,
+    middle: middleNs,
+    server: serverNs,
+    namespaces: [clientNs, middleNs, serverNs],
+    /** Where the programs of an eBPF classifier are pinned. */
+    pins: plan.flatMap(({ token, spec }) =>
+      token === "netloom:bpf:Program" ? [`/sys/fs/bpf/netloom/${String(spec.name)}`] : [],
+    ),
+    /** The class of a subscriber on both links. */
+    classOf(n: number): string {
+      const members = plan.flatMap(({ spec }) =>
+        Object.entries((spec.subscribers ?? {}) as Record<string, { class: string }>),
+      );
+      return members.find(([id]) => id === idOf(n))?.[1].class ?? "";
+    },
+  };
+}
+
+/** Makes what a program plans, in its order, as the provider does. */
+export async function make(session: HostSession, plan: ReturnType<typeof shapedPath>["plan"]): Promise<void> {
+  for (const { path, token, spec } of plan) {
+    const kind = kindOf(token);
+    if (kind === undefined) continue;
+    const canonical = (kind.schema as z.ZodObject).parse(spec) as never;
+    await session.run({
+      ...{ label: path, stack: "test/rates", queries: kind.queries(canonical) },
+      decide: (facts) => ({
+        steps: kind.plan(kind.observe(facts, [canonical]), canonical, { owner: "netloom:test" }),
+      }),
+    });
+  }
+}
