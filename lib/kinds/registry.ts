@@ -9,6 +9,7 @@ import { fou } from "./fou";
 import { link } from "./link";
 import { namespace } from "./namespace";
 import { packages } from "./packages";
+import { portBlocks } from "./port-blocks";
 import { routes } from "./routes";
 import { rules } from "./rules";
 import { shaping } from "./shaping";
@@ -29,6 +30,7 @@ export const kinds: readonly AnyKind[] = [
   object,
   packages,
   program,
+  portBlocks,
   routes,
   rules,
   shaping,

@@ -2,6 +2,7 @@ import { firewall } from "../kinds/firewall";
 import { fou } from "../kinds/fou";
 import { link } from "../kinds/link";
 import { namespace } from "../kinds/namespace";
+import { portBlocks } from "../kinds/port-blocks";
 import { routes } from "../kinds/routes";
 import { rules } from "../kinds/rules";
 import { shaping } from "../kinds/shaping";
@@ -35,3 +36,6 @@ export class TunnelPool extends resourceOf(tunnelPool) {}
 
 /** A UDP port that receives packets of another protocol. */
 export class Fou extends resourceOf(fou) {}
+
+/** Source NAT by blocks of ports: subscribers share public addresses. */
+export class PortBlocks extends resourceOf(portBlocks) {}
