@@ -5,7 +5,7 @@ import { ANYWHERE, FAMILY, into, listOf, versionsOf, type UnnumberedRule, type W
 /**
  * Applications through the tunnel. By user: the kernel looks at the socket's owner when it chooses the route, so the
  * source address is the tunnel's from the first packet on. By binding: a socket that is bound to the tunnel's device
- * finds its way there (`oif`), which is what `ping -I` and `curl --interface` do.
+ * finds its way there (`oif`), which is what `ping -I` and `curl --interface` do. By slice: `slice.ts`.
  */
 export function application(props: ApplicationProps, numbers: Numbers): Way {
   const { table } = numbers;
@@ -22,6 +22,9 @@ export function application(props: ApplicationProps, numbers: Numbers): Way {
     rules: versions.flatMap((version): UnnumberedRule[] => [
       { family: FAMILY[version], oif: props.tunnel.link.name, table },
       ...users.map((uidRange) => ({ family: FAMILY[version], uidRange, table })),
+      ...(props.slice === undefined
+        ? []
+        : [{ family: FAMILY[version], fwmark: { mark: props.mark ?? table }, table }]),
     ]),
   };
 }

@@ -54,8 +54,16 @@ export function findingsOfProps(props: ClientRoutingProps, place: Place | undefi
       return props.subnet === undefined
         ? findings
         : [...findings, ...subnetFindings("subnet", props.subnet, 4, 30)];
-    case "application":
+    case "application": {
+      if (props.slice !== undefined && place?.netns !== undefined) {
+        const message = "is systemd's, which works in the host's initial namespace: use users here";
+        findings.push({ path: ["slice"], message });
+      }
+      if (props.mark !== undefined && props.slice === undefined) {
+        findings.push({ path: ["mark"], message: "belongs to slice: leave it out" });
+      }
       return findings;
+    }
   }
 }
 

@@ -1,8 +1,10 @@
 import type { Construct } from "constructs";
 import { sysctls } from "../../../lib/kinds/sysctls";
+import { unit } from "../../../lib/kinds/unit";
 import type { IPlace, Place } from "../../../lib/synth";
 import { addFindings, Composite, definePlace, enclosing, KernelObject } from "../../../lib/synth";
 import { Bridge } from "../../bridge";
+import { Files } from "../../files";
 import { Firewall } from "../../firewall";
 import type { ILink } from "../../link-handle";
 import { Namespace } from "../../namespace";
@@ -19,6 +21,7 @@ import { cable, insideRoutes, isInside } from "./namespace";
 import { networks } from "./networks";
 import { numbersOf, type Numbers } from "./numbers";
 import type { ClientRoutingProps, DockerProps, NamespaceModeProps } from "./props";
+import { MARKING, sliceUnits } from "./slice";
 import { numbered, type Way } from "./way";
 
 export type {
@@ -52,6 +55,8 @@ export class ClientRouting extends Composite {
   readonly priority: number | undefined;
   /** Mode `docker`: the arguments of `docker` that make a network of the bridge. */
   readonly dockerNetwork: readonly string[] | undefined;
+  /** Mode `application` with a slice: what goes before a command, for its packets to use the tunnel. */
+  command: readonly string[] | undefined;
   /** Mode `namespace`: the namespace. */
   readonly namespace: IPlace | undefined;
 
@@ -77,6 +82,7 @@ export class ClientRouting extends Composite {
         break;
       case "application":
         this.#way(props.tunnel, application(props, numbers), numbers);
+        if (props.slice !== undefined) this.#slice(props.slice, props.mark ?? numbers.table, props.tunnel);
         break;
       case "docker":
         this.dockerNetwork = dockerNetwork(props, id);
@@ -88,9 +94,13 @@ export class ClientRouting extends Composite {
   }
 
   protected override outputs(): Readonly<Record<string, unknown>> | undefined {
-    const { table, priority, dockerNetwork: words } = this;
+    const { table, priority, command, dockerNetwork: words } = this;
     if (table === undefined) return undefined;
-    return { table, priority, ...(words !== undefined && { dockerNetwork: ["docker", ...words].join(" ") }) };
+    return {
+      ...{ table, priority },
+      ...(command !== undefined && { command: command.join(" ") }),
+      ...(words !== undefined && { dockerNetwork: ["docker", ...words].join(" ") }),
+    };
   }
 
   /** The table and the rules to it; what must never enter the tunnel is kept out before, and until the end. */
@@ -112,6 +122,22 @@ export class ClientRouting extends Composite {
     const place = enclosing(this)?.place;
     const count = underlay.length + rules.length;
     if (place !== undefined) addFindings(this, () => clashes(this, place, numbers, count));
+  }
+
+  /** A slice, and the service that knows its packets: both start with the host. */
+  #slice(slice: string, mark: number, tunnel: ILink): void {
+    const name = this.#name();
+    const { files, units } = sliceUnits({ name, slice, mark, dev: tunnel.link.name });
+    const text = new Files(this, "marking", { name, directory: MARKING, files });
+    const [first, second] = units.map(
+      (intent, index) =>
+        new KernelObject(this, index === 0 ? "slice" : "service", {
+          kind: unit,
+          intent,
+        }),
+    );
+    if (first !== undefined && second !== undefined) second.node.addDependency(first, text);
+    this.command = ["systemd-run", "--scope", `--slice=${slice}`];
   }
 
   #containers(props: DockerProps, numbers: Numbers, host: IPlace): void {

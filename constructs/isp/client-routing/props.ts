@@ -90,6 +90,18 @@ export interface ApplicationProps extends TunnelUseProps {
    * @default - none
    */
   readonly users?: UserIds | readonly UserIds[];
+  /**
+   * A systemd slice that is made, whose programs use the tunnel whoever runs them: `"probes.slice"`, for
+   * `systemd-run --slice=probes.slice` and for `Slice=` in units. Needs systemd, control groups of version 2 and
+   * nftables 1.0.
+   * @default - none
+   */
+  readonly slice?: string;
+  /**
+   * Firewall mark of the slice's packets, 1 to 4294967295.
+   * @default - the number of the routing table
+   */
+  readonly mark?: number;
 }
 
 /** A user id, or a range of them with both ends. */
@@ -208,6 +220,15 @@ export const schemas = {
     ...common,
     mode: z.literal("application"),
     users: z.union([user, z.array(user).max(8, "are more than 8")]).optional(),
+    slice: z
+      .string()
+      .regex(
+        /^[A-Za-z0-9_]+(-[A-Za-z0-9_]+){0,7}\.slice$/,
+        "must be the name of a slice such as probes.slice: letters, digits, _ and single - between them",
+      )
+      .max(100, "has more than 100 characters")
+      .optional(),
+    mark: whole(1, 0xffff_ffff).optional(),
   }),
   docker: z.strictObject({
     ...common,
