@@ -1,3 +1,16 @@
+export {
+  BpfMap,
+  BpfObject,
+  TcProgram,
+  XdpProgram,
+  type AttachedProps,
+  type BpfFields,
+  type BpfFieldType,
+  type BpfMapProps,
+  type BpfObjectProps,
+  type TcProgramProps,
+  type XdpProgramProps,
+} from "./bpf";
 export { Bridge, type BridgeProps } from "./bridge";
 export type { InNamespaceProps, LinkSysctls } from "./common";
 export { sha256 } from "./digest";

@@ -1,0 +1,76 @@
+import type { Construct } from "constructs";
+import { mapEntries } from "../../lib/kinds/bpf/map-entries";
+import { KernelObject, lifecycleOf, type LifecycleProps } from "../../lib/synth";
+import type { BpfObject } from "./bpf-object";
+
+/**
+ * How a field is bytes: a whole number in the host's order or the network's (`be`), an address, the key of an LPM trie
+ * (`prefix4`, `prefix6`: `192.0.2.0/24`), hexadecimal digits of N bytes, or N zero bytes between fields.
+ */
+export type BpfFieldType =
+  | ("u8" | "u16" | "u32" | "u64" | "s32" | "be16" | "be32" | "be64")
+  | ("ipv4" | "ipv6" | "mac" | "prefix4" | "prefix6")
+  | `bytes:${number}`
+  | `pad:${number}`;
+
+/** One field's type, or the type of each field by name, in their order in memory. */
+export type BpfFields = BpfFieldType | Readonly<Record<string, BpfFieldType>>;
+
+/** Entries of one map. */
+export interface BpfMapProps extends LifecycleProps {
+  /** What the map is in. */
+  readonly object: BpfObject;
+  /**
+   * The map's name in C.
+   * @default - the construct's id
+   */
+  readonly map?: string;
+  /** What a key is made of, without gaps: write `pad:N` where the compiler leaves one. */
+  readonly key: BpfFields;
+  /** What a value is made of, likewise. */
+  readonly value: BpfFields;
+  /**
+   * Values by key. A key is its fields as text, one space between them; a value is a number or text where it has one
+   * field, else an object of them.
+   */
+  readonly entries: Readonly<Record<string, number | string | Readonly<Record<string, number | string>>>>;
+  /**
+   * Removes every other entry of the map.
+   * @default false
+   */
+  readonly exclusive?: boolean;
+}
+
+/**
+ * Entries of a map of a {@link BpfObject}, there before its programs are attached. What changes is written, and no
+ * more; entries that it does not name are left.
+ *
+ * @example
+ * new BpfMap(edge, "rates", { object: shaper, key: "ipv4", value: { rate: "u32", burst: "u32" },
+ *   entries: { "192.0.2.7": { rate: 1000, burst: 20 } } });
+ */
+export class BpfMap extends KernelObject {
+  constructor(scope: Construct, id: string, props: BpfMapProps) {
+    const { object, map = id, key, value, entries, exclusive } = props;
+    super(scope, id, {
+      ...lifecycleOf(props),
+      kind: mapEntries,
+      intent: {
+        program: object.name,
+        map,
+        version: object.version,
+        key: fieldsOf("key", key),
+        value: fieldsOf("value", value),
+        entries,
+        exclusive,
+      },
+    });
+    this.node.addDependency(object);
+    object.filledBy(this);
+  }
+}
+
+function fieldsOf(only: string, fields: BpfFields) {
+  if (typeof fields === "string") return [{ name: only, type: fields }];
+  return Object.entries(fields).map(([name, type]) => ({ name, type }));
+}
