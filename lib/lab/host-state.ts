@@ -22,6 +22,9 @@ const moving = new Set([
 /** Kernel settings that count or measure rather than configure. */
 const movingSettings = /^(net\.netfilter\.nf_conntrack_count|net\.ipv4\.tcp_mem|net\.ipv4\.udp_mem)/;
 
+/** Kernel settings that are there from the first use of connection tracking on: the module stays. */
+const trackingSettings = /^settings: \+ net\.(netfilter\.nf_|nf_conntrack_max)/;
+
 /** Where configuration and our own records are; `/run/netns` holds the namespaces. */
 const ours = ["/etc/*", "/var/lib/netloom*", "/run/netloom*", "/run/netns/*"]
   .flatMap((path) => ["-o", "-path", path])
@@ -72,12 +75,16 @@ export function stateDifferences(before: HostState, after: HostState): string[] 
   return Object.keys(before).flatMap((aspect) => {
     const was = (before[aspect] ?? "").split("\n");
     const is = (after[aspect] ?? "").split("\n");
+    const gone = was.filter((line) => !is.includes(line)).map((line) => `${aspect}: - ${line}`);
+    const come = is.filter((line) => !was.includes(line)).map((line) => `${aspect}: + ${line}`);
     return [
-      ...was.filter((line) => !is.includes(line)).map((line) => `${aspect}: - ${line}`),
-      ...is.filter((line) => !was.includes(line)).map((line) => `${aspect}: + ${line}`),
+      ...gone,
+      ...(before["settings"]?.includes("nf_conntrack_max") ? come : come.filter(isNoTracking)),
     ];
   });
 }
+
+const isNoTracking = (line: string) => !trackingSettings.test(line);
 
 function normalised(text: string): string {
   const value: unknown = text.trim() === "" ? [] : JSON.parse(text);

@@ -1,0 +1,126 @@
+import type { Construct } from "constructs";
+import { link } from "../../lib/kinds/link";
+import type { IPlace } from "../../lib/synth";
+import { Composite, definePlace, interfaceName, KernelObject } from "../../lib/synth";
+import { Bridge } from "../bridge";
+import { LinkHandle } from "../link-handle";
+import { VethPair } from "../veth-pair";
+import type { BridgeMode } from "./shaper";
+
+/** A shaper on a machine of its own, reached by two VLANs of one NIC. */
+export interface OnAStick {
+  /** The machine that shapes. */
+  readonly host: IPlace;
+  /** Its NIC, which carries both VLANs. */
+  readonly interface: string;
+  /** The ISP machine's NIC on the same trunk. */
+  readonly trunk: string;
+  /** VLAN id between the subscribers' namespace and the shaper, 1 to 4094. */
+  readonly downstreamVlan: number;
+  /** VLAN id between the shaper and the NAT, 1 to 4094. */
+  readonly upstreamVlan: number;
+}
+
+/** The way between the namespace of the subscribers and that of the NAT. */
+export interface ShapingPathProps {
+  /** The ISP machine itself. */
+  readonly host: IPlace;
+  /** The namespace that the subscribers' tunnels end in. */
+  readonly subscribers: IPlace;
+  /** The namespace towards the Internet. */
+  readonly internet: IPlace;
+  /** Addresses of the way's two ends, with prefix length. */
+  readonly addresses: { readonly subscribers: readonly string[]; readonly internet: readonly string[] };
+  /** What carries frames between the two sides. */
+  readonly bridge: BridgeMode;
+  /**
+   * Receive and transmit queues of each veth, 2 to 4096: LibreQoS spreads its work over them.
+   * @default 8
+   */
+  readonly queues?: number;
+  /**
+   * Shapes on another machine, over two VLANs.
+   * @default - on the ISP machine itself, between two veth pairs
+   */
+  readonly onAStick?: OnAStick;
+}
+
+/** Names of the interfaces inside the two namespaces, said from where one stands. */
+export const TO_INTERNET = "to-internet";
+export const TO_SUBSCRIBERS = "to-subscribers";
+
+/** A side is a wire: without an address of its own the machine answers nobody by it. */
+const WITHOUT_IPV6 = { "ipv6/disable_ipv6": "1" } as const;
+
+/**
+ * The way between the two namespaces, through the point where traffic is shaped: side A towards the subscribers, side B
+ * towards the Internet, bridged. The sides have no addresses: the machine that they are on cannot be reached by them.
+ */
+export class ShapingPath extends Composite {
+  /** Its egress carries downloads. */
+  readonly subscriberSide: LinkHandle;
+  /** Its egress carries uploads. */
+  readonly internetSide: LinkHandle;
+
+  constructor(scope: Construct, id: string, props: ShapingPathProps) {
+    super(scope, id);
+    const { host, bridge, onAStick } = props;
+    definePlace(this, (onAStick?.host ?? host).place);
+    const sides = onAStick === undefined ? this.#pairs(props) : this.#vlans(props, onAStick);
+    [this.subscriberSide, this.internetSide] = sides;
+    if (bridge === "linux")
+      new Bridge(this, "bridge", { name: this.#name("br"), ports: sides, sysctls: WITHOUT_IPV6 });
+  }
+
+  /** Both sides on the ISP machine: the inner ends of two veth pairs. */
+  #pairs({ host, subscribers, internet, addresses, queues = 8 }: ShapingPathProps): [LinkHandle, LinkHandle] {
+    const pair = (side: string, far: IPlace, name: string, ips: readonly string[]) =>
+      new VethPair(this, side, {
+        a: { namespace: host, name: this.#name(side), sysctls: WITHOUT_IPV6 },
+        b: { namespace: far, name, addresses: ips },
+        queues,
+      }).a;
+    return [
+      pair("down", subscribers, TO_INTERNET, addresses.subscribers),
+      pair("up", internet, TO_SUBSCRIBERS, addresses.internet),
+    ];
+  }
+
+  /** Both sides on another machine, and the ends of the VLANs in the ISP machine's namespaces. */
+  #vlans(
+    { subscribers, internet, addresses }: ShapingPathProps,
+    { host, interface: nic, trunk, downstreamVlan, upstreamVlan }: OnAStick,
+  ): [LinkHandle, LinkHandle] {
+    const end = (id: string, far: IPlace, name: string, vlanId: number, ips: readonly string[]) =>
+      new KernelObject(this, id, {
+        kind: link,
+        place: far.place,
+        intent: { kind: "vlan", name, link: trunk, linkNetns: "", vlanId, addresses: ips },
+      });
+    end("subscribers", subscribers, TO_INTERNET, downstreamVlan, addresses.subscribers);
+    end("internet", internet, TO_SUBSCRIBERS, upstreamVlan, addresses.internet);
+    const side = (id: string, vlanId: number): LinkHandle => {
+      const name = this.#name(id);
+      const made = new KernelObject(this, id, {
+        kind: link,
+        place: host.place,
+        intent: () => ({
+          kind: "vlan",
+          name,
+          link: nic,
+          vlanId,
+          sysctls: WITHOUT_IPV6,
+          master: handle.master,
+        }),
+      });
+      const handle: LinkHandle = new LinkHandle(made, name, host.place);
+      return handle;
+    };
+    return [side("down", downstreamVlan), side("up", upstreamVlan)];
+  }
+
+  /** Interfaces of the machine's initial namespace, named for the ISP that they belong to. */
+  #name(role: string): string {
+    return interfaceName(role, this.node.scope?.node.id ?? "");
+  }
+}

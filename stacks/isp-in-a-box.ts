@@ -1,0 +1,47 @@
+/**
+ * An ISP on one Linux machine: a GRE tunnel for each subscriber of `subscribers.csv`, each held to its plan, all behind
+ * one NAT. With `netloom:internet` in the configuration there is a second machine that plays the rest of the world: the
+ * subscribers' own routers and a server (see support/internet.ts).
+ */
+import * as pulumi from "@pulumi/pulumi";
+import { App, Host, IspInABox, Link, Shaper, StaticRoutes, Subscribers } from "netloom";
+import { Internet } from "./support/internet";
+
+/** How a machine is reached, and its NIC. */
+interface HostConfig {
+  readonly address?: string;
+  readonly port?: number;
+  readonly user?: string;
+  readonly hostKey?: string;
+  readonly interface: string;
+}
+
+const config = new pulumi.Config("netloom");
+const app = new App();
+
+const { interface: uplink, ...reach } = config.requireObject<HostConfig>("isp");
+const edge = new Host(app, "edge", reach);
+const subscribers = Subscribers.fromCsv(config.get("subscribers") ?? "stacks/config/subscribers.csv");
+
+const isp = new IspInABox(edge, "isp", {
+  uplink,
+  tunnelPool: config.get("tunnelPool") ?? "192.168.11.0/24",
+  subscribers,
+  shaper: Shaper.native({ leaf: config.get<"cake" | "fq_codel">("leaf") ?? "cake" }),
+  bridge: config.get<"linux" | "xdp">("bridge") ?? "linux",
+  uplinkRate: {
+    download: config.getNumber("uplinkDownload") ?? 1000,
+    upload: config.getNumber("uplinkUpload") ?? 1000,
+  },
+});
+
+const internet = config.getObject<HostConfig>("internet");
+if (internet !== undefined) {
+  const { interface: nic, ...rest } = internet;
+  const world = new Host(app, "internet", rest);
+  new Link(edge, "uplink", { name: uplink, kind: "physical", adopt: true, addresses: ["198.51.100.2/24"] });
+  new StaticRoutes(edge, "default", { routes: [{ destination: "default", via: "198.51.100.1" }] });
+  new Internet(world, "world", { interface: nic, isp, subscribers });
+}
+
+export const outputs = app.deploy();

@@ -1,0 +1,186 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { EngineEvent, Stack } from "@pulumi/pulumi/automation";
+import { openLocalStack } from "../../lib/cli/local-stack";
+import { hostState, stateDifferences, type HostState } from "../../lib/lab/host-state";
+import { temporaryFolder } from "../support/folder";
+import { withLab } from "../support/lab";
+import { stackProgram } from "../support/program";
+
+jest.setTimeout(300_000);
+
+const names = ["edge", "internet"] as const;
+const machines = withLab([...names], [{ a: ["edge", 1], b: ["internet", 1] }]);
+const folder = temporaryFolder();
+const server = "192.0.2.2";
+
+interface Plan {
+  readonly download: number;
+  readonly upload: number;
+}
+type Plans = Readonly<Record<string, Plan>>;
+
+const plans = {
+  "home-1": { download: 6, upload: 2 },
+  "home-2": { download: 4, upload: 4 },
+  "home-3": { download: 2, upload: 1 },
+} as const satisfies Plans;
+const homes = Object.keys(plans) as (keyof typeof plans)[];
+
+let stack: Stack;
+let before: readonly HostState[];
+
+const run = (machine: (typeof names)[number], ...argv: string[]) => machines.lab.ssh(machine, argv);
+const at = (netns: string, ...argv: string[]) => run("internet", "ip", "netns", "exec", netns, ...argv);
+const states = () =>
+  Promise.all(names.map((name) => hostState((argv: readonly string[]) => machines.lab.ssh(name, argv))));
+
+function subscribe(these: Plans): void {
+  const rows = Object.entries(these).map(([id, { download, upload }]) => {
+    const number = Number(id.split("-")[1]);
+    return [id, download, upload, `203.0.113.${10 + number}`, 1000 + number].join(",");
+  });
+  const header = "id,download_max_mbps,upload_max_mbps,client_address,client_key";
+  writeFileSync(join(folder.path, "subscribers.csv"), [header, ...rows, ""].join("\n"));
+}
+
+/** The resources that an update changes, with what happens to each. */
+async function up(options: { expectNoChanges?: boolean; refresh?: boolean } = {}): Promise<string[]> {
+  const changed: string[] = [];
+  await stack.up({
+    ...options,
+    onEvent: ({ resourcePreEvent }: EngineEvent) => {
+      const { urn, op } = resourcePreEvent?.metadata ?? {};
+      if (
+        urn !== undefined &&
+        op !== undefined &&
+        op !== "same" &&
+        op !== "refresh" &&
+        resourcePreEvent?.planning !== true
+      ) {
+        changed.push(`${op} ${urn.split("::").at(-1)}`);
+      }
+    },
+  });
+  return changed.sort();
+}
+
+/** Mbit/s of data that a transfer delivers, after its first two seconds. */
+async function goodput(home: string, direction: keyof Plan, port = 5201): Promise<number> {
+  const words = ["-c", server, "-p", String(port), "-t", "8", "-O", "2", "-J"];
+  const text = await at(home, "iperf3", ...words, ...(direction === "download" ? ["-R"] : []));
+  const { end } = JSON.parse(text) as { end: { sum_received: { bits_per_second: number } } };
+  return end.sum_received.bits_per_second / 1e6;
+}
+
+/**
+ * What TCP can have of a rate that counts whole frames: of 1,486 bytes (MTU 1,472 of the tunnel and an Ethernet header)
+ * 1,420 are data.
+ */
+const DATA = 1420 / 1486;
+
+beforeAll(async () => {
+  const reach = (name: (typeof names)[number]) => {
+    const { address, port, user, hostKey } = machines.lab.host(name);
+    return { value: JSON.stringify({ address, port, user, hostKey, interface: "eth1" }) };
+  };
+  subscribe(plans);
+  before = await states();
+  stack = await openLocalStack({
+    project: "isp-in-a-box",
+    stack: "test",
+    folder: folder.path,
+    program: stackProgram("isp-in-a-box"),
+    config: {
+      "netloom:isp": reach("edge"),
+      "netloom:internet": reach("internet"),
+      "netloom:privateKey": { value: machines.lab.host("edge").privateKey, secret: true },
+      "netloom:subscribers": { value: join(folder.path, "subscribers.csv") },
+    },
+  });
+});
+
+describe("an ISP on one machine", () => {
+  it("carries every subscriber to the Internet under its own address, and has nothing to do again", async () => {
+    await up();
+    for (const home of homes) {
+      const seen = at("server", "timeout", "20", "tcpdump", "-n", "-c", "1", "-i", "eth0", "icmp[0] == 8");
+      await at(home, "ping", "-c", "15", "-i", "0.2", "-q", server);
+      expect(await seen).toContain(`198.51.100.2 > ${server}`);
+    }
+    expect(await up({ expectNoChanges: true, refresh: true })).toEqual([]);
+  });
+
+  it("keeps subscribers apart, and drops and counts a source that is another's", async () => {
+    const { lab } = machines;
+    const ping = (home: string, ...words: string[]) =>
+      lab.run("internet", ["ip", "netns", "exec", home, "ping", "-c", "3", "-i", "0.2", "-W", "1", ...words]);
+    // home-2's tunnel is the second of the pool: .4/30.
+    expect((await ping("home-1", "192.168.11.6")).exitCode).not.toBe(0);
+    expect((await ping("home-1", server)).exitCode).toBe(0);
+    const dropped = async () => {
+      const list = await run("edge", "ip", "netns", "exec", "isp-subscribers", "nft", "list", "ruleset");
+      return [...list.matchAll(/counter packets (\d+) bytes \d+ drop/g)].reduce(
+        (sum, [, n]) => sum + Number(n),
+        0,
+      );
+    };
+    const earlier = await dropped();
+    await at("home-1", "ip", "address", "add", "192.168.11.6/32", "dev", "lo");
+    try {
+      expect((await ping("home-1", "-I", "192.168.11.6", server)).exitCode).not.toBe(0);
+    } finally {
+      await at("home-1", "ip", "address", "del", "192.168.11.6/32", "dev", "lo");
+    }
+    expect((await dropped()) - earlier).toBeGreaterThanOrEqual(3);
+  });
+
+  describe("holds every subscriber to its plan", () => {
+    beforeAll(() => at("server", "sh", "-c", "for p in 5201 5202 5203; do iperf3 -s -D -p $p; done"));
+    afterAll(() => run("internet", "pkill", "-x", "iperf3"));
+
+    it.each(["download", "upload"] as const)("alone, %s", async (direction) => {
+      const rate = await goodput("home-1", direction);
+      expect(rate / (plans["home-1"][direction] * DATA)).toBeGreaterThan(0.97);
+      expect(rate / (plans["home-1"][direction] * DATA)).toBeLessThan(1.03);
+    });
+
+    it.each(["download", "upload"] as const)("all at once, %s", async (direction) => {
+      const rates = await Promise.all(
+        homes.map(async (home, index) => {
+          return (await goodput(home, direction, 5201 + index)) / (plans[home][direction] * DATA);
+        }),
+      );
+      for (const ratio of rates) {
+        expect(ratio).toBeGreaterThan(0.97);
+        expect(ratio).toBeLessThan(1.03);
+      }
+    });
+  });
+
+  it("changes one plan without a lost packet of another, and touches nothing else", async () => {
+    const count = 400; // one every 50 ms: 20 s
+    const began = Date.now();
+    const pings = at("home-2", "ping", "-q", "-i", "0.05", "-c", String(count), server);
+    subscribe({ ...plans, "home-1": { download: 5, upload: 1 } });
+    const changed = await up();
+    expect(Date.now() - began).toBeLessThan(count * 50);
+    expect(changed).toHaveLength(1);
+    expect(await pings).toContain(`${count} packets transmitted, ${count} received`);
+  });
+
+  it("adds a subscriber, and renumbers nobody", async () => {
+    const pings = at("home-2", "ping", "-q", "-i", "0.1", "-c", "200", server);
+    subscribe({ ...plans, "home-9": { download: 2, upload: 2 } });
+    const changed = await up();
+    expect(changed.filter((step) => step.startsWith("delete") || step.startsWith("replace"))).toEqual([]);
+    expect(await pings).toContain("200 packets transmitted, 200 received");
+    await at("home-9", "ping", "-c", "3", "-i", "0.2", server);
+  });
+
+  it("leaves both machines as they were", async () => {
+    await stack.destroy();
+    const after = await states();
+    expect(before.flatMap((state, index) => stateDifferences(state, after[index]!))).toEqual([]);
+  });
+});

@@ -1,0 +1,116 @@
+import { App, Host, Testing } from "../../../../lib";
+import { IspInABox, type IspInABoxProps } from "../../../../constructs/isp/isp-in-a-box";
+import { Subscribers, type SubscriberProps } from "../../../../constructs/isp";
+import type { IShaper, ShapedSubscribers, ShapingPoint } from "../../../../constructs/isp/shaper";
+
+const home = (number: number, more: Partial<SubscriberProps> = {}): SubscriberProps => ({
+  id: `home-${number}`,
+  plan: { downloadMax: 20, uploadMax: 5 },
+  client: { address: `203.0.113.${number}` },
+  ...more,
+});
+
+/** Remembers what it was asked to shape. */
+class RecordingShaper implements IShaper {
+  readonly calls: { point: ShapingPoint; shaped: ShapedSubscribers }[] = [];
+  constructor(readonly reason?: string) {}
+  refuses() {
+    return this.reason;
+  }
+  attach(_: unknown, point: ShapingPoint, shaped: ShapedSubscribers) {
+    this.calls.push({ point, shaped });
+  }
+}
+
+function ispOf(props: Partial<IspInABoxProps> = {}) {
+  const app = new App();
+  const edge = new Host(app, "edge", { address: "192.0.2.1" });
+  const isp = new IspInABox(edge, "isp", {
+    uplink: "eth1",
+    tunnelPool: "192.168.11.0/24",
+    subscribers: Subscribers.of([home(1), home(2)]),
+    shaper: new RecordingShaper(),
+    bridge: "linux",
+    ...props,
+  });
+  return { isp, plan: () => Testing.synth(app) };
+}
+
+describe("an ISP in a box", () => {
+  it("gives its shaper the two sides of one way, and the addresses of everybody", () => {
+    const shaper = new RecordingShaper();
+    const { isp, plan } = ispOf({ shaper });
+    plan();
+    expect(shaper.calls).toHaveLength(1);
+    const [{ point, shaped }] = shaper.calls as [(typeof shaper.calls)[number]];
+    expect([point.subscriberSide.name, point.internetSide.name]).toEqual(["down-isp", "up-isp"]);
+    expect(point.uplink).toEqual({ download: 1000, upload: 1000 });
+    const [first] = shaped.subscribers.all;
+    expect(first && shaped.allocation.addressesOf(first)).toEqual(["192.168.11.2"]);
+    expect(isp.allocation).toBe(shaped.allocation);
+  });
+
+  it("puts no address on the shaping point and translates addresses once", () => {
+    const made = ispOf().plan();
+    const sides = made.filter(({ path }) => /shaping.(down|up|bridge)$/.test(path));
+    expect(sides).toHaveLength(3);
+    for (const { spec } of sides) {
+      expect(spec).not.toHaveProperty("addresses");
+      expect(spec).toHaveProperty(["sysctls", "ipv6/disable_ipv6"], "1");
+    }
+    const nats = made.filter(({ spec }) => JSON.stringify(spec).includes("masquerade"));
+    expect(nats.map(({ path }) => path)).toEqual(["edge/isp/nat"]);
+  });
+
+  it("bridges by the kernel or not at all", () => {
+    expect(
+      ispOf()
+        .plan()
+        .filter(({ spec }) => spec["kind"] === "bridge"),
+    ).toHaveLength(1);
+    expect(
+      ispOf({ bridge: "xdp" })
+        .plan()
+        .filter(({ spec }) => spec["kind"] === "bridge"),
+    ).toHaveLength(0);
+  });
+
+  it("renumbers nobody when a subscriber is added or removed", () => {
+    const addresses = (...numbers: number[]) =>
+      Object.fromEntries(
+        ispOf({ subscribers: Subscribers.of(numbers.map((number) => home(number))) }).isp.allocation
+          ?.tunnels ?? [],
+      );
+    expect(addresses(1, 2, 3)).toMatchObject(addresses(1, 3));
+  });
+
+  it.each<[string, Partial<IspInABoxProps>, string]>([
+    ["both ways of bridging", { bridge: "both" as "linux" }, '[edge/isp] bridge: is "both"'],
+    ["a shaper that cannot", { shaper: new RecordingShaper("cannot") }, "[edge/isp] shaper: cannot"],
+    ["a pool that is none", { tunnelPool: "lots" }, '"lots" is no IPv4 prefix'],
+    [
+      "a pool that is too small, and says how many fit",
+      { tunnelPool: "192.168.11.0/30" },
+      "fits 1 subscribers and there are 2",
+    ],
+    ["an uplink of no rate", { uplinkRate: { download: 0, upload: 1 } }, "[edge/isp] uplinkRate.download"],
+    ["one queue", { queues: 1 }, "[edge/isp] queues: is 1"],
+    [
+      "inner ways in the pool",
+      { transit: { uplink: "192.168.11.252/30" } },
+      "[edge/isp] transit.uplink: 192.168.11.252/30 overlaps tunnelPool",
+    ],
+    ["an inner way that is none", { transit: { shaping: "172.16.1.1/30" } }, "[edge/isp] transit.shaping"],
+    [
+      "a stranger to be reached",
+      { subscribersReachEachOther: [["home-1", "home-7"]] },
+      'subscribersReachEachOther[0][1]: names "home-7"',
+    ],
+  ])("refuses %s", (_, props, message) => {
+    expect(ispOf(props).plan).toThrow(message);
+  });
+
+  it("refuses a name that a shell would read otherwise, before anything is made", () => {
+    expect(ispOf({ uplink: "eth1; rm -rf /" }).plan).toThrow("[edge/isp] uplink:");
+  });
+});
