@@ -45,6 +45,8 @@ export {
   type ShapingProps,
   type ShapingQueue,
 } from "./shaping";
+export { IspInABox, type IspInABoxProps, type IspNat, type Rates } from "./isp/isp-in-a-box";
+export type { OnAStick } from "./isp/shaping-path";
 export { NativeShaper, Shaper, type NativeShaperOptions } from "./isp/shaper/native";
 export { Sysctls, type SysctlsProps } from "./sysctls";
 export { SystemdUnit, type SystemdUnitProps } from "./systemd-unit";
