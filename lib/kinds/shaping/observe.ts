@@ -76,7 +76,9 @@ export const filtersOf = (facts: Facts, where: Where, link: string, parent: stri
 
 /** The tree of a link; undefined while the link has the kernel's default qdisc. */
 export function observeShaping(facts: Facts, specs: readonly [Spec, ...Spec[]]): ShapingSpec | undefined {
-  const { netns, link = "", minors = { first: 1, last: 0xffff }, clsact } = specs[0];
+  const { netns, link = "", minors = { first: 1, last: 0xffff } } = specs[0];
+  // Hooks that are not spoken of any more are still ours to remove, if they were asked for once.
+  const hooks = specs[0].clsact !== undefined || specs.some(({ clsact }) => clsact === true);
   const rows = qdiscsOf(facts, { netns }, link);
   const top = rows.find((row) => row.root === true);
   // The kernel's own has no handle; one that a person or a program made has.
@@ -90,7 +92,7 @@ export function observeShaping(facts: Facts, specs: readonly [Spec, ...Spec[]]):
     classes,
     qdiscs: treeQdiscs(rows, held, specs),
     filters: namedFilters(facts, specs, link),
-    ...(clsact !== undefined && { clsact: rows.some(({ kind }) => kind === "clsact") }),
+    ...(hooks && { clsact: rows.some(({ kind }) => kind === "clsact") }),
     minors,
   };
 }

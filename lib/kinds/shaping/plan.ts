@@ -47,29 +47,39 @@ export function planShaping(current: ShapingSpec | undefined, desired: ShapingSp
   const spec = desired ?? current;
   if (spec === undefined) return [];
   const tc = tcSteps(spec.netns, spec.link);
-  if (desired === undefined) {
-    const hooks = current?.clsact === true ? [tc.raw("qdisc", "del", "clsact")] : [];
-    return [...hooks, tc.raw("qdisc", "del", "root")];
-  }
+  const onHooks = (current?.filters ?? []).filter(({ parent }) => isHook(parent));
+  const hooksGone = current?.clsact === true && (desired === undefined || desired.clsact === false);
+  // Wherever there is no root there is no filter of ours either: an interruption leaves nothing that is not seen.
+  const hooks = hooksGone
+    ? [tc.raw("qdisc", "del", "clsact")]
+    : onHooks.map((one) => tc.raw("filter", "del", ...nameWords(one)));
+  if (desired === undefined) return [...hooks, tc.raw("qdisc", "del", "root")];
   const rootSteps = planRoot(tc, current?.root, desired.root);
-  // What hung on a root that is made again is gone with it; so are the filters of hooks that go.
+  // What hung on a root that is made again is gone with it.
   const remade = current === undefined || (rootSteps.length > 0 && !isChange(rootSteps));
-  const hooksGo = current?.clsact === true && desired.clsact === false;
+  const keepsHooks = !remade && !hooksGone;
   const base: ShapingSpec | undefined = current && {
     ...current,
     ...(remade && { classes: [], qdiscs: [] }),
-    filters: current.filters.filter(({ parent }) => (isHook(parent) ? !hooksGo : !remade)),
+    filters: current.filters.filter(({ parent }) => (isHook(parent) ? keepsHooks : !remade)),
   };
   const filters = planFilters(tc, base?.filters ?? [], desired.filters);
-  const tree = planTree(tc, base, desired);
   return [
-    ...(hooksGo ? [tc.raw("qdisc", "del", "clsact")] : []),
+    ...(keepsHooks ? [] : hooks),
     ...rootSteps,
-    ...(desired.clsact === true && current?.clsact !== true ? [tc.raw("qdisc", "replace", "clsact")] : []),
+    ...hookSteps(tc, current, desired),
     ...filters.before,
-    ...tree,
+    ...planTree(tc, base, desired),
     ...filters.after,
   ];
+}
+
+/** The hooks that are to be there, or not to be there after a tree of which nothing is left to be seen. */
+function hookSteps(tc: Tc, current: ShapingSpec | undefined, { clsact }: ShapingSpec): Step[] {
+  if (clsact === undefined || current?.clsact === clsact) return [];
+  const there = tc.raw("qdisc", "replace", "clsact");
+  if (clsact) return [there];
+  return current === undefined ? [there, tc.raw("qdisc", "del", "clsact")] : [];
 }
 
 type Tc = ReturnType<typeof tcSteps>;
