@@ -28,9 +28,9 @@ export function classId(minor: number): string {
 }
 
 /**
- * Numbers for the nodes of the access network, 1 to 4,080: what is written down, else by a hash of the name and,
- * where two meet, the next that is free in an order that depends on the names alone. Subscribers have no say in
- * it; a new node can move another only where their hashes meet.
+ * Numbers for the nodes of the access network, 1 to 4,080: what is written down, else by a hash of the name and of
+ * those above it and, where two meet, the next that is free in an order that depends on the names alone. Subscribers
+ * have no say in it; a new node can move another only where their hashes meet.
  */
 export function numberNodes(nodes: readonly NetworkNode[]): {
   readonly numbers: ReadonlyMap<string, number>;
@@ -45,10 +45,24 @@ export function numberNodes(nodes: readonly NetworkNode[]): {
   const fixed = nodes.flatMap(({ name, number }) => (number === undefined ? [] : [[name, number] as const]));
   const numbers = new Map<string, number>(fixed);
   const free = new FreeNumbers(NODE_NUMBERS, numbers.values());
+  // HTB cannot move a class with subscribers below it, so a node elsewhere in the tree is another class.
+  const parents = new Map(nodes.map(({ name, parent }) => [name, parent]));
+  const placeOf = (name: string): string => {
+    const place = [name];
+    for (
+      let above = parents.get(name);
+      above !== undefined && !place.includes(above);
+      above = parents.get(above)
+    )
+      place.push(above);
+    return place.join("\0");
+  };
   const hashed = nodes
     .filter(({ number }) => number === undefined)
     .map(({ name }) => {
-      const digest = createHash("sha256").update(`netloom node\0${name}`).digest();
+      const digest = createHash("sha256")
+        .update(`netloom node\0${placeOf(name)}`)
+        .digest();
       return { name, wish: (digest.readUIntBE(0, 6) % NODE_NUMBERS) + 1, rank: digest.toString("hex") };
     })
     .sort((a, b) => (a.rank < b.rank ? -1 : 1));

@@ -1,4 +1,5 @@
 import { Namespace, Host, VethPair, Testing } from "../../../../lib";
+import { numberNodes } from "../../../../constructs/isp/class-ids";
 import { Shaper, type NativeShaperOptions } from "../../../../constructs/isp/shaper/native";
 import type { SubscriberProps } from "../../../../constructs/isp/model";
 import { Subscribers } from "../../../../constructs/isp/subscribers";
@@ -145,4 +146,16 @@ test("the leaf is the shaper's, unless the plan has its own", () => {
     b: "10/5 cake",
     c: "10/5 held 2/0.01 fifo/fq_codel",
   });
+});
+
+test("a node that moves in the access network is another class, which its subscribers move to", () => {
+  const numbers = (parent: string | undefined) =>
+    numberNodes([
+      { name: "north", download: 100, upload: 100 },
+      { name: "south", download: 100, upload: 100 },
+      { name: "mast", parent, download: 50, upload: 50 },
+    ]).numbers;
+  const [before, after] = [numbers("north"), numbers("south")];
+  expect(after.get("mast")).not.toBe(before.get("mast"));
+  expect([after.get("north"), after.get("south")]).toEqual([before.get("north"), before.get("south")]);
 });
