@@ -38,7 +38,7 @@ beforeAll(async () => {
 afterAll(() => session?.close());
 
 describe(`kinds converge on Debian ${release}, over ssh`, () => {
-  const cases = Number(process.env.NETLOOM_CASES ?? 6);
+  const cases = Number(process.env.NETLOOM_CASES ?? 3);
 
   test("sets of routes", async () => {
     await converges({ kind: routes, specs: routesSpecs(netns), run, cases });

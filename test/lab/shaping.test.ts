@@ -13,7 +13,7 @@ import { shapedLinks, subscriberShapingSpecs } from "../support/specs/subscriber
 const release = Number(process.env.NETLOOM_LAB_RELEASE ?? 12) as Release;
 const machines = withLab(["edge"], [], { release });
 const netns = "scratch";
-const cases = Number(process.env.NETLOOM_CASES ?? 12);
+const cases = Number(process.env.NETLOOM_CASES ?? 5);
 
 let session: OpenSession;
 let nth = 0;
