@@ -2,7 +2,7 @@ import type { Construct } from "constructs";
 import { fou as fouKind } from "../../lib/kinds/fou";
 import { link } from "../../lib/kinds/link";
 import type { IPlace, Place } from "../../lib/synth";
-import { addFindings, Composite, definePlace, KernelObject, placeOf } from "../../lib/synth";
+import { addFindings, Composite, definePlace, KernelObject, parseCidr, placeOf } from "../../lib/synth";
 import type { InNamespaceProps, LinkSysctls } from "../common";
 import { Firewall } from "../firewall";
 import type { ILink } from "../link-handle";
@@ -145,6 +145,12 @@ export class GreSubscriberTunnel extends Composite implements ILink {
     if (props.fou !== undefined) tunnel.node.addDependency(receiver(scope, underlay, props));
     const { sources } = props;
     if (end === "client" || sources === undefined) return;
+    addFindings(this, () =>
+      sources.flatMap((source, index) => {
+        const message = `${JSON.stringify(source)} is no address or network`;
+        return parseCidr(source) === undefined ? [{ path: ["sources", index], message }] : [];
+      }),
+    );
     const policy = new Firewall(this, "policy", {
       table: `${name}-subscriber`,
       ...subscriberPolicy({

@@ -85,18 +85,32 @@ function asNew({ words, ...part }: Part): Part {
   return { ...part, words: object === "filter" ? words : [object, "add", ...rest] };
 }
 
-/** Filters that stand where another comes that lets in the same; or of which nobody knows what they let in. */
+/** Which bits a filter looks at: the family of the outer address, and how much of the inner one. */
+const masksOf = (words: string): string => {
+  const [, outer = "", length = ""] = /enc_src_ip (\S+) src_ip \S+\/(\d+)/.exec(words) ?? [];
+  return `${outer.includes(":") ? 6 : 4} ${length}`;
+};
+
+/**
+ * Filters that must go before others come: those that let in what another is to let in, those of which nobody knows
+ * what they let in, and those that are to look at other bits, which flower does not change in place
+ * (fl_check_assign_mask in net/sched/cls_flower.c).
+ */
 function conflicting(coming: readonly Part[], staying: ReadonlyMap<string, There>): string[] {
-  const wanted = new Map<string, string>();
+  const next = new Map<string, string>();
+  const takers = new Map<string, string>();
   for (const part of coming) {
     const what = letsIn(text(part));
-    if (what !== undefined) wanted.set(what, part.id);
+    if (what === undefined) continue;
+    next.set(part.id, text(part));
+    takers.set(what, part.id);
   }
   return [...staying.values()]
     .filter(({ id, words }) => {
       if (!id.startsWith("filter ")) return false;
-      const taker = words === undefined ? undefined : wanted.get(letsIn(words) ?? "");
-      return words === undefined || (taker !== undefined && taker !== id);
+      if (words === undefined || masksOf(words) !== masksOf(next.get(id) ?? "")) return true;
+      const taker = takers.get(letsIn(words) ?? "");
+      return taker !== undefined && taker !== id;
     })
     .map(({ id }) => id);
 }

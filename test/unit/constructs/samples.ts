@@ -5,6 +5,7 @@ import {
   Files,
   Firewall,
   GreSiteToSite,
+  GreSubscriberTunnel,
   GreTunnel,
   Host,
   HostCommand,
@@ -110,6 +111,20 @@ export const samples: readonly Sample[] = [
       sysctls: { "ipv4/rp_filter": "2" },
     },
     (scope, props) => new GreTunnel(scope, "sample", props),
+    ['sysctls["ipv4/rp_filter"]'],
+  ),
+  sample(
+    "GreSubscriberTunnel",
+    {
+      name: "sub-9",
+      local: "10.4.1.1",
+      remote: "10.4.1.2",
+      key: 9,
+      addresses: ["10.5.1.1/30"],
+      sysctls: { "ipv4/rp_filter": "2" },
+      sources: ["10.5.1.2", "10.5.8.0/24"],
+    },
+    (scope, props) => GreSubscriberTunnel.server(scope, "sample", props),
     ['sysctls["ipv4/rp_filter"]'],
   ),
   sample(

@@ -69,6 +69,14 @@ describe("plans of tunnel pools", () => {
     expect(steps.filter((step) => step.startsWith("tc filter del"))).toHaveLength(2);
   });
 
+  test("a filter that is to look at other bits goes before it comes again", () => {
+    const wide = { ...one, prefixes: ["192.168.12.0/24"] };
+    expect(plan(pool({ "1": one }), pool({ "1": wide })).filter((step) => step.startsWith("tc"))).toEqual([
+      "tc filter del dev gre-isp ingress protocol ip pref 10 handle 0x10 flower",
+      "tc filter replace dev gre-isp ingress protocol ip pref 10 handle 0x10 flower enc_key_id 1 enc_src_ip 203.0.113.1 src_ip 192.168.12.0/24 action ok",
+    ]);
+  });
+
   test("a check that is switched off opens the device and leaves no filter of a tunnel", () => {
     expect(plan(pool({ "1": one }), pool({ "1": one }, { checkSource: false }))).toEqual([
       "tc filter replace dev gre-isp ingress protocol all pref 100 handle 0x1 flower action ok",
