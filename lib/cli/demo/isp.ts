@@ -1,3 +1,5 @@
+import { join } from "node:path";
+import { packageRoot } from "../local-stack";
 import type { Demo, Stage } from "./stage";
 import { DemoError, heading, quoted, shown } from "./voice";
 
@@ -5,11 +7,12 @@ import { DemoError, heading, quoted, shown } from "./voice";
 const server = "192.0.2.2";
 const outside = "198.51.100.2";
 
-/** The plans of stacks/config/subscribers.csv, Mbit/s. */
+const subscribers = "stacks/config/subscribers.lab.csv";
+/** The plans of this file, Mbit/s. */
 const plans = [
-  { id: "home-1", download: 20, upload: 5 },
-  { id: "home-2", download: 10, upload: 10 },
-  { id: "home-3", download: 5, upload: 1 },
+  { id: "home-1", download: 4, upload: 1 },
+  { id: "home-2", download: 2, upload: 2 },
+  { id: "home-3", download: 1, upload: 1 },
 ] as const;
 
 /** How far a measured rate may be from the plan: TCP's own headers and an emulated processor are in it. */
@@ -36,6 +39,7 @@ export const isp: Demo = {
     return {
       "netloom:isp": reach("edge"),
       "netloom:internet": reach("internet"),
+      "netloom:subscribers": { value: join(packageRoot(), subscribers) },
       "netloom:privateKey": { value: machine("edge").privateKey, secret: true },
     };
   },
