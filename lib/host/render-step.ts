@@ -112,6 +112,10 @@ nl_batch() {
   fi
   exec 8<&-; : >"$nl_b"; return $nl_r
 }
+nl_links() {
+  echo "nl-links $(ip \${2:+-n "$2"} -o link show </dev/null 2>/dev/null | sed 's/^[0-9]*: \\([^:@]*\\).*/\\1/' | tr '\\n' ' ')"
+  return $1
+}
 nl_set() {
   { printf '%s\\n' "$3" >"$2"; } 2>/dev/null && return
   if [ -e "$2" ]; then printf '%s\\n' "$3" | cat >"$2" && return; else echo "no such kernel setting" >&2; fi
@@ -165,7 +169,7 @@ function batch(tool: "ip" | "tc" | "bpftool", run: Run, folder: string): Rendere
   const command = `${pins ? enter(run.netns) : ""}${tool} ${options.join(" ")}`;
   return {
     needs: pins ? [tool, "nsenter"] : [tool],
-    script: `nl_batch ${quote(folder)} ${quote(text)} ${command}`,
+    script: `nl_batch ${quote(folder)} ${quote(text)} ${command} || nl_links $? ${quote(run.netns ?? "")}`,
     failure(answer) {
       if (noNetns.test(answer.stderr))
         return { share: "all", began: false, message: said(tool, run.netns, answer) };
@@ -289,5 +293,17 @@ function said(command: string, netns: string | undefined, answer: Answer): strin
     .map((line) => line.trim().replace(/^sh: \d+: /, ""))
     .filter((line) => line !== "" && !/^Command failed /.test(line));
   const where = netns === undefined ? "" : ` in netns ${netns}`;
-  return `${command}${where} failed: ${words.slice(-3).join("; ") || `status ${answer.status}`}`;
+  const what = `${command}${where} failed: ${words.slice(-3).join("; ") || `status ${answer.status}`}`;
+  return what + (/Cannot find device/.test(answer.stderr) ? linksThere(answer) : "");
+}
+
+/** Most links that a message names. */
+const LINKS = 20;
+
+/** What a batch adds to an error about a link that is not there: those that are. */
+function linksThere({ stdout }: Answer): string {
+  const names =
+    /^nl-links (.*)$/m.exec(stdout.toString("utf8"))?.[1]?.trim().split(" ").filter(Boolean) ?? [];
+  if (names.length === 0) return "";
+  return ` (there are ${names.slice(0, LINKS).join(", ")}${names.length > LINKS ? " and others" : ""})`;
 }

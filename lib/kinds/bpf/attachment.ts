@@ -166,14 +166,17 @@ export const attachment = defineKind({
   queries: (spec) => [
     linksQuery(spec),
     ...(spec.hook === "xdp" ? [] : [filtersQuery(spec)]),
-    ...(spec.program === undefined ? [] : [pinQuery(spec.program)]),
+    ...(spec.program === undefined || KEPT.test(spec.program) ? [] : [pinQuery(spec.program)]),
   ],
   observe(facts, specs) {
     const [wanted] = specs;
     const there = attached(facts, wanted);
     if (there === undefined) return undefined;
-    const isPinned = (path: string) =>
-      (found(facts, pinQuery(path), /No such file/) as Program | undefined)?.id === there.program.id;
+    // The name of a kept pin says which program it is of, also when the pin itself is gone.
+    const idAt = (path: string) =>
+      Number(KEPT.exec(path)?.[1]) ||
+      (found(facts, pinQuery(path), /No such file/) as Program | undefined)?.id;
+    const isPinned = (path: string) => idAt(path) === there.program.id;
     const known = specs.find((spec) => spec.program !== undefined && isPinned(spec.program));
     const { netns, link = "", hook = "xdp", preference } = wanted;
     return {
@@ -208,8 +211,10 @@ export const attachment = defineKind({
   },
   explain(error, { netns, link, hook, mode, program }) {
     const where = netns === undefined ? "" : ` in netns ${netns}`;
-    if (/Cannot find device/.test(error))
-      return `${error}. There is no link ${link}${where}: "ip ${netns === undefined ? "" : `-n ${netns} `}link" lists those that exist.`;
+    if (/Cannot find device/.test(error)) {
+      const there = /\(there are ([^)]*)\)/.exec(error)?.[1] ?? 'see "ip link"';
+      return `There is no link ${link}${where}: there are ${there}.`;
+    }
     if (/Couldn't retrieve pinned program|bpf obj get|No such file/.test(error))
       return `${error}. ${program} is not pinned: the Program that it is of must be loaded first.`;
     if (

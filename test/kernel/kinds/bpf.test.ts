@@ -354,6 +354,6 @@ describe("an attachment", () => {
 
   test("to a link that is not there says so", async () => {
     const wanted = attachment.schema.parse(at("xdp", "count_xdp", { link: "nope" }));
-    await expect(make(attachment, wanted)).rejects.toThrow(/Cannot find device "nope"/);
+    await expect(make(attachment, wanted)).rejects.toThrow(/Cannot find device "nope".*there are lo, .*v0/);
   });
 });
