@@ -1,6 +1,7 @@
 import { Namespace, TunnelAllocation, TunnelPool } from "../../lib";
 import { report } from "../support/report";
 import { benchEndToEnd, type IspProgram } from "./end-to-end";
+import { benchShaping } from "./shaping";
 import { benchTunnels } from "./tunnels";
 
 const count = 10_000;
@@ -12,9 +13,13 @@ const tunnels: IspProgram = (host, subscribers) => {
   new TunnelPool(served, "tunnels", { underlay: host, subscribers, allocation });
 };
 
-/** Ten thousand subscribers on a lab machine: what their tunnels cost its kernel, and what they cost the engine. */
+/**
+ * Ten thousand subscribers: what their tunnels cost the kernel of a lab machine, what their classes cost this one's,
+ * and what they cost the engine.
+ */
 export async function isp(runs: number): Promise<boolean> {
   const kernel = await benchTunnels(count, runs);
+  const shaped = await benchShaping([10, 1000, count], runs);
   const engine = await benchEndToEnd(tunnels, count, runs);
-  return report("isp", [...kernel.rows, ...engine.rows], [...kernel.figures, ...engine.figures]);
+  return report("isp", [...kernel.rows, ...engine.rows], [...kernel.figures, ...shaped, ...engine.figures]);
 }
