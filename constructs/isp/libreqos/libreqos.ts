@@ -223,7 +223,7 @@ function surroundings(props: LibreQoSShaperProps, point: ShapingPoint, shaped: S
 function queuesOf({ owner }: LinkHandle): number | undefined {
   if (!KernelObject.isKernelObject(owner)) return undefined;
   const { intent } = owner.kernelObject;
-  const { txQueues, kind } = (typeof intent === "function" ? intent() : intent);
+  const { txQueues, kind } = typeof intent === "function" ? intent() : intent;
   // A pair is made with one queue where nothing is said.
   return typeof txQueues === "number" ? txQueues : kind === "veth" ? 1 : undefined;
 }
