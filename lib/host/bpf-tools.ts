@@ -145,7 +145,7 @@ function remove({ path, keep }: Extract<Step, { tool: "bpf-rm" }>): string {
 }
 
 /** A source's path below the folder that it is built in. */
-const SOURCE = /^[A-Za-z0-9_-][A-Za-z0-9_.-]*(\/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$/;
+const SOURCE = /^[A-Za-z0-9_][A-Za-z0-9_.-]*(\/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$/;
 
 /** The sources go to a folder of their own; what comes out is moved into place whole, the record of it last. */
 function build({ files, args, object, record }: Extract<Step, { tool: "clang" }>) {

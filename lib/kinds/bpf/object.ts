@@ -8,7 +8,7 @@ import type { FileFact, Query, Step } from "../step";
 import { OBJECTS, pinName } from "./names";
 
 const path = text((value) =>
-  /^[A-Za-z0-9_-][A-Za-z0-9_.-]*(\/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$/.test(value) && value.length <= 200
+  /^[A-Za-z0-9_][A-Za-z0-9_.-]*(\/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$/.test(value) && value.length <= 200
     ? undefined
     : `${quoted(value)} is not a relative path of letters, digits, "_", "-", "." and "/"`,
 );
