@@ -8,7 +8,18 @@ const MAX_DEPTH = 8;
 
 /** What cannot be, or would not shape, in a tree. */
 export function checkShaping(spec: ShapingSpec): Finding[] {
-  return [...classFindings(spec), ...qdiscFindings(spec), ...filterFindings(spec)];
+  return [...classFindings(spec), ...qdiscFindings(spec), ...netemFindings(spec), ...filterFindings(spec)];
+}
+
+/** The kernel refuses it (check_netem_in_tree of net/sched/sch_netem.c): copies would multiply without end. */
+function netemFindings({ root, qdiscs }: ShapingSpec): Finding[] {
+  const copies = (one: ShapingSpec["root"] | ShapingSpec["qdiscs"][number]) =>
+    one.kind === "netem" && one.duplicatePercent > 0;
+  const netems = [root, ...qdiscs].filter(({ kind }) => kind === "netem");
+  const message = "a netem that duplicates packets must be the only netem of the link";
+  if (netems.length < 2 || !netems.some(copies)) return [];
+  if (copies(root)) return [{ path: ["root", "duplicatePercent"], message }];
+  return [{ path: ["qdiscs", qdiscs.findIndex(copies), "duplicatePercent"], message }];
 }
 
 function classFindings({ root, classes, minors }: ShapingSpec): Finding[] {

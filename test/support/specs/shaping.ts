@@ -69,7 +69,8 @@ const netem = fc.record({
   delayUs: fc.integer({ min: 0, max: 500_000 }),
   jitterUs: fc.constant(0),
   lossPercent: fc.integer({ min: 0, max: 200 }).map((n) => n / 4),
-  duplicatePercent: fc.integer({ min: 0, max: 40 }).map((n) => n / 4),
+  // One that duplicates must be the only netem of the link, also on the way from one tree to another.
+  duplicatePercent: fc.constant(0),
 });
 
 /** Queues that every kernel with HTB has. */

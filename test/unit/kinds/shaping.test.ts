@@ -199,6 +199,16 @@ describe("refused with the property and what is wrong", () => {
       /^qdiscs.0.parent 1:1 has classes below it/,
     ],
     [
+      "a netem that duplicates beside another",
+      {
+        qdiscs: [
+          { kind: "netem", duplicatePercent: 1, parent: "1:2", handle: "2:" },
+          { kind: "netem", parent: "1:3", handle: "3:" },
+        ],
+      },
+      /^qdiscs.0.duplicatePercent a netem that duplicates/,
+    ],
+    [
       "a filter on a hook that is not there",
       { filters: [{ parent: "egress", protocol: "ip", pref: 1, handle: 1, classid: "1:2" }] },
       /^filters.0.parent egress needs clsact/,
