@@ -44,6 +44,11 @@ export interface VethPairProps extends LifecycleProps {
   /** The other end. */
   readonly b: VethEnd;
   /**
+   * Interface number of the end `a`, 1 to 2147483647, for what knows links by number.
+   * @default - the kernel picks one
+   */
+  readonly index?: number;
+  /**
    * Receive and transmit queues of each end, 1 to 4096. A pair cannot change them later: it is made again.
    * @default 1
    */
@@ -67,7 +72,7 @@ export class VethPair extends KernelObject {
   readonly b: LinkHandle;
 
   constructor(scope: Construct, id: string, props: VethPairProps) {
-    const { a, b, queues, ...lifecycle } = props;
+    const { a, b, index, queues, ...lifecycle } = props;
     const [placeA, placeB] = [placeFor(scope, a.namespace), placeFor(scope, b.namespace)];
     super(scope, id, {
       ...lifecycle,
@@ -76,6 +81,7 @@ export class VethPair extends KernelObject {
       intent: () => ({
         ...end(a, this.a),
         kind: "veth",
+        index,
         rxQueues: queues,
         txQueues: queues,
         peer: end(b, this.b),

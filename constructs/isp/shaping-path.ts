@@ -1,6 +1,6 @@
 import type { Construct } from "constructs";
 import { link } from "../../lib/kinds/link";
-import type { IPlace } from "../../lib/synth";
+import type { IPlace, Place } from "../../lib/synth";
 import { Composite, definePlace, interfaceName, KernelObject } from "../../lib/synth";
 import { Bridge } from "../bridge";
 import { LinkHandle } from "../link-handle";
@@ -86,37 +86,49 @@ export class ShapingPath extends Composite {
     ];
   }
 
-  /** Both sides on another machine, and the ends of the VLANs in the ISP machine's namespaces. */
-  #vlans(
-    { subscribers, internet, addresses }: ShapingPathProps,
-    { host, interface: nic, trunk, downstreamVlan, upstreamVlan }: OnAStick,
-  ): [LinkHandle, LinkHandle] {
-    const end = (id: string, far: IPlace, name: string, vlanId: number, ips: readonly string[]) =>
-      new KernelObject(this, id, {
-        kind: link,
-        place: far.place,
-        intent: { kind: "vlan", name, link: trunk, linkNetns: "", vlanId, addresses: ips },
-      });
-    end("subscribers", subscribers, TO_INTERNET, downstreamVlan, addresses.subscribers);
-    end("internet", internet, TO_SUBSCRIBERS, upstreamVlan, addresses.internet);
-    const side = (id: string, vlanId: number): LinkHandle => {
+  /**
+   * Both sides on another machine: there two VLANs of its NIC, here the same two VLANs of the trunk, each bridged to a
+   * cable into its namespace.
+   */
+  #vlans(props: ShapingPathProps, stick: OnAStick): [LinkHandle, LinkHandle] {
+    const { host, subscribers, internet, addresses, queues = 8 } = props;
+    const vlan = (id: string, place: Place, parent: string, vlanId: number): LinkHandle => {
       const name = this.#name(id);
       const made = new KernelObject(this, id, {
         kind: link,
-        place: host.place,
+        place,
+        onBehalfOf: this,
         intent: () => ({
           kind: "vlan",
           name,
-          link: nic,
+          link: parent,
           vlanId,
           sysctls: WITHOUT_IPV6,
           master: handle.master,
         }),
       });
-      const handle: LinkHandle = new LinkHandle(made, name, host.place);
+      const handle: LinkHandle = new LinkHandle(made, name, place);
       return handle;
     };
-    return [side("down", downstreamVlan), side("up", upstreamVlan)];
+    const end = (id: string, far: IPlace, name: string, vlanId: number, ips: readonly string[]) => {
+      const cable = new VethPair(this, `${id}-cable`, {
+        a: { namespace: host, name: this.#name(`${id}c`), sysctls: WITHOUT_IPV6 },
+        b: { namespace: far, name, addresses: ips },
+        queues,
+      });
+      new Bridge(this, `${id}-bridge`, {
+        namespace: host,
+        name: this.#name(`${id}b`),
+        ports: [vlan(`${id}v`, host.place, stick.trunk, vlanId), cable.a],
+        sysctls: WITHOUT_IPV6,
+      });
+    };
+    end("s", subscribers, TO_INTERNET, stick.downstreamVlan, addresses.subscribers);
+    end("i", internet, TO_SUBSCRIBERS, stick.upstreamVlan, addresses.internet);
+    return [
+      vlan("down", stick.host.place, stick.interface, stick.downstreamVlan),
+      vlan("up", stick.host.place, stick.interface, stick.upstreamVlan),
+    ];
   }
 
   /** Interfaces of the machine's initial namespace, named for the ISP that they belong to. */

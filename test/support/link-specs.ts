@@ -126,6 +126,7 @@ function specific(kind: LinkKind, around: Surroundings): Specific {
           )
           .map(([common, where, address]) => definite({ ...common, ...where, mac: address }))
           .map((peer) => (peer.netns === around.netns ? { ...peer, master: "" } : peer)),
+        index: maybe(fc.integer({ min: 1_000_000_000, max: 1_999_999_999 })),
         rxQueues: maybe(fc.constantFrom(1, 2)),
       });
     case "bridge":

@@ -16,11 +16,14 @@ export const veth: Family = {
   kinds: ["veth"],
   options: [
     { of: ["peer"], create: () => [], change: () => [], differs: () => false },
+    { of: ["index"], create: () => [], change: "again" },
     { of: ["rxQueues"], create: () => [], change: "again" },
     { of: ["txQueues"], create: () => [], change: "again" },
   ],
   required: () => ["peer"],
-  parse: (_data, { num_rx_queues: rxQueues, num_tx_queues: txQueues }) => ({
+  parse: (_data, { ifindex, num_rx_queues: rxQueues, num_tx_queues: txQueues }, { index }) => ({
+    // Every link has one; it is ours to look at where the program names it.
+    ...(index !== undefined && { index: ifindex }),
     ...(rxQueues !== undefined && { rxQueues }),
     ...(txQueues !== undefined && { txQueues }),
   }),

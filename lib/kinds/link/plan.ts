@@ -97,7 +97,8 @@ function addPair(spec: LinkSpec, peer: PeerSpec): Step {
     ...(spec.rxQueues === undefined ? [] : ["numrxqueues", String(spec.rxQueues)]),
     ...(spec.txQueues === undefined ? [] : ["numtxqueues", String(spec.txQueues)]),
   ];
-  const one = { netns: spec.netns, words: ["name", spec.name, ...newEndWords(spec), ...queues] };
+  const index = spec.index === undefined ? [] : ["index", String(spec.index)];
+  const one = { netns: spec.netns, words: [...index, "name", spec.name, ...newEndWords(spec), ...queues] };
   const two = { netns: peer.netns, words: ["name", peer.name, ...newEndWords(peer), ...queues] };
   const [here, there] = peer.netns === undefined ? [two, one] : [one, two];
   const into = there.netns === undefined || there.netns === here.netns ? [] : ["netns", there.netns];

@@ -19,6 +19,7 @@ export const linkPolicy: { readonly [K in keyof LinkSpec]-?: PropertyPolicy } = 
   txQueueLength: inPlace(),
   sysctls: inPlace(),
   peer: inPlace({ traffic: "brief" }),
+  index: fixed("the interface number"),
   rxQueues: fixed("the number of queues"),
   txQueues: fixed("the number of queues"),
   local: inPlace({ traffic: "brief", unset: "any" }),

@@ -103,6 +103,10 @@ export const linkSchema = z.strictObject({
   sysctls: sysctls().optional().describe(sysctlsDoc),
 
   peer: peer.optional().describe("veth: the other end."),
+  index: s
+    .whole(1, 0x7fff_ffff)
+    .optional()
+    .describe("veth: interface number of this end, 1 to 2147483647. Default: the kernel picks one."),
   rxQueues: s.whole(1, 4096).optional().describe("veth: receive queues of each end, 1 to 4096."),
   txQueues: s.whole(1, 4096).optional().describe("veth: transmit queues of each end, 1 to 4096."),
 

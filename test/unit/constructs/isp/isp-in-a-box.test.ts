@@ -75,6 +75,29 @@ describe("an ISP in a box", () => {
     ).toHaveLength(0);
   });
 
+  it("shapes on another machine, over two VLANs of one NIC", () => {
+    const app = new App();
+    const [edge, stick] = ["edge", "stick"].map((name) => new Host(app, name, { address: "192.0.2.1" })) as [
+      Host,
+      Host,
+    ];
+    const shaper = new RecordingShaper();
+    const onAStick = { host: stick, interface: "eth2", trunk: "eth3", downstreamVlan: 11, upstreamVlan: 22 };
+    new IspInABox(edge, "isp", {
+      uplink: "eth1",
+      tunnelPool: "192.168.11.0/24",
+      subscribers: Subscribers.of([home(1)]),
+      shaper,
+      bridge: "linux",
+      onAStick,
+    });
+    const vlans = Testing.synth(app).flatMap(({ host, spec }) =>
+      spec["kind"] === "vlan" ? [[host, spec["link"], spec["vlanId"]].join(" ")] : [],
+    );
+    expect(vlans.sort()).toEqual(["edge eth3 11", "edge eth3 22", "stick eth2 11", "stick eth2 22"]);
+    expect(shaper.calls.map(({ point }) => point.subscriberSide.place?.host.name)).toEqual(["stick"]);
+  });
+
   it("renumbers nobody when a subscriber is added or removed", () => {
     const addresses = (...numbers: number[]) =>
       Object.fromEntries(
