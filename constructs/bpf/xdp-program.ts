@@ -1,5 +1,6 @@
 import type { Construct } from "constructs";
-import { Composite, placeOf } from "../../lib/synth";
+import { Composite, hash8 } from "../../lib/synth";
+import { placeFor } from "../common";
 import type { LinkHandle } from "../link-handle";
 import { attach, type AttachedProps } from "./attach";
 import { BpfObject } from "./bpf-object";
@@ -34,16 +35,14 @@ export class XdpProgram extends Composite {
     const { object, program, link, mode, peerStub } = props;
     const main = attach(this, "attachment", props, { object, program, link, hook: "xdp", mode });
     if (peerStub === undefined) return;
-    const stub = { object: passing(this), program: "xdp_pass", link: peerStub, hook: "xdp" } as const;
+    const name = typeof peerStub === "string" ? peerStub : peerStub.name;
+    const place = typeof peerStub === "string" ? placeFor(this, props.namespace) : peerStub.place;
+    // Named by the link: stacks that share a host do not share what either of them removes.
+    const passing = new BpfObject(this, "pass", {
+      source: "xdp-pass/xdp-pass.bpf.c",
+      name: `xdp-pass-${hash8(`${place?.netns ?? ""}/${name}`)}`,
+    });
+    const stub = { object: passing, program: "xdp_pass", link: peerStub, hook: "xdp" } as const;
     main.node.addDependency(attach(this, "peer", { namespace: props.namespace }, stub));
   }
-}
-
-/** The object whose program passes everything, once for each host. */
-function passing(scope: Construct): BpfObject {
-  const host = scope.node.scopes.find((one) => placeOf(one) !== undefined) ?? scope;
-  const known = host.node.tryFindChild("xdp-pass");
-  return known instanceof BpfObject
-    ? known
-    : new BpfObject(host, "xdp-pass", { source: "xdp-pass/xdp-pass.bpf.c", name: "xdp-pass" });
 }
