@@ -73,7 +73,7 @@ function program(modes: readonly Mode[]): () => Promise<Record<string, unknown>>
       const index = tunnels.indexOf(mode);
       const ends = { key: index + 1, ttl: 64 };
       new GreTunnel(isp, `to-${mode}`, {
-        name: `gre${index}`,
+        name: `gre${index + 1}`,
         local: gateway,
         remote: uplink,
         ...ends,
@@ -82,8 +82,8 @@ function program(modes: readonly Mode[]): () => Promise<Record<string, unknown>>
       const near = { local: uplink, remote: gateway, ...ends, addresses: [`${own(mode)}/30`] };
       const tunnel =
         mode === "namespace"
-          ? new Link(inside, "tunnel", { kind: "gre", name: `gre${index}`, linkNetns: "", ...near })
-          : new GreTunnel(here, `tunnel-${mode}`, { name: `gre${index}`, ...near });
+          ? new Link(inside, "tunnel", { kind: "gre", name: `gre${index + 1}`, linkNetns: "", ...near })
+          : new GreTunnel(here, `tunnel-${mode}`, { name: `gre${index + 1}`, ...near });
       const how: Record<Mode, object> = {
         networks: { destinations: [`${elsewhere}/32`] },
         application: { users: 4242, slice: "lab-probes.slice" },
@@ -143,7 +143,7 @@ describe("a client's tunnels to its ISP", () => {
       ...expected,
       "everything else": uplink,
     });
-    expect(await client("ping", "-c", "2", "-I", "gre1", outside)).toContain(" 0% packet loss");
+    expect(await client("ping", "-c", "2", "-I", "gre2", outside)).toContain(" 0% packet loss");
 
     // The slice's control group is another one after it was stopped and started again; its rules go with it.
     await client("systemctl", "stop", "lab-probes.slice");

@@ -1,6 +1,7 @@
+import { endpointsOf, hostPrefix } from "./ends";
 import type { Numbers } from "./numbers";
 import type { ApplicationProps } from "./props";
-import { ANYWHERE, FAMILY, into, listOf, versionsOf, type UnnumberedRule, type Way } from "./way";
+import { ANYWHERE, FAMILY, into, listOf, versionOf, versionsOf, type UnnumberedRule, type Way } from "./way";
 
 /**
  * Applications through the tunnel. By user: the kernel looks at the socket's owner when it chooses the route, so the
@@ -13,7 +14,12 @@ export function application(props: ApplicationProps, numbers: Numbers): Way {
   const users = listOf(props.users).map((given) =>
     typeof given === "number" ? { from: given, to: given } : given,
   );
+  // Outer packets may carry the mark of the inner ones (vxlan looks for their way by it): they never turn back.
+  const outer = props.slice === undefined ? [] : endpointsOf(props);
   return {
+    underlay: outer
+      .filter((endpoint) => versions.includes(versionOf(endpoint)))
+      .map((endpoint) => ({ to: hostPrefix(endpoint), table: "main" })),
     routes: into(
       props,
       numbers,

@@ -1,5 +1,8 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { mkdirSync, readFileSync, rmdirSync } from "node:fs";
+import { join } from "node:path";
+import { sliceRules } from "../../../constructs/isp/client-routing/slice";
 import {
   type App,
   ClientRouting,
@@ -80,10 +83,11 @@ function program(props: object): App {
 
 /** The source address that the world sees of a connection; what went wrong when there is none. */
 function seen(netns: string, how: readonly string[] = [], address: string = outside): string {
+  // Not `ip netns exec`, which mounts another /sys: control groups could not be entered from there.
   const connect = `exec 3<>/dev/tcp/${address}/${port} && cat <&3`;
   const { stdout, stderr } = spawnSync(
-    "ip",
-    ["netns", "exec", netns, ...how, "timeout", "3", "bash", "-c", connect],
+    "nsenter",
+    [`--net=/run/netns/${netns}`, ...how, "timeout", "3", "bash", "-c", connect],
     { encoding: "utf8" },
   );
   return stdout.replace("::ffff:", "") || stderr.trim().split("\n")[0] || "no answer";
@@ -239,6 +243,38 @@ describe("one application", () => {
       expect(inside(client, "ping", ...bound)).toContain(`from ${tunnelled} tun`);
       expect(seen(client)).toBe(uplink);
     });
+  });
+});
+
+describe("one application by its control group", () => {
+  const group = `nlt${process.pid}.slice`;
+  // Where the control groups of version 2 are, on a host with systemd and on one without.
+  const mounts = readFileSync("/proc/mounts", "utf8");
+  const root = /^\S+ (\S+) cgroup2 /m.exec(mounts)?.[1];
+  const it = root === undefined ? test.skip : test;
+
+  it("uses the tunnel, with the tunnel's address and segments that fit; what is outside of it does not", async () => {
+    const folder = join(root ?? "", group);
+    mkdirSync(folder);
+    const rules = sliceRules({ name: "kernel-test", slice: group, mark: 77, dev: "tun" });
+    try {
+      await during(program({ mode: "application", table: 77 }), () => {
+        ip("-n", client, "rule", "add", "to", "10.1.0.1", "lookup", "main", "priority", "76");
+        ip("-n", client, "rule", "add", "fwmark", "77", "lookup", "77", "priority", "77");
+        // nft looks for the path below /sys/fs/cgroup, which is another mount here; ip netns exec would hide it.
+        const load = `mount --bind ${root} /sys/fs/cgroup && nsenter --net=/run/netns/${client} nft -f -`;
+        const loaded = spawnSync("unshare", ["-m", "sh", "-c", load], { input: rules, encoding: "utf8" });
+        expect(loaded.stderr).toBe("");
+        const joined = ["sh", "-c", `echo $$ > ${folder}/cgroup.procs && exec "$@"`, "sh"];
+        expect(seen(client, joined)).toBe(tunnelled);
+        expect(seen(client)).toBe(uplink);
+        for (const priority of ["76", "77"]) ip("-n", client, "rule", "del", "priority", priority);
+        const [table] = /(?<=table inet )\S+/.exec(rules) ?? [""];
+        inside(client, "nft", "delete", "table", "inet", table);
+      });
+    } finally {
+      rmdirSync(folder);
+    }
   });
 });
 
