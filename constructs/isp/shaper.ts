@@ -19,8 +19,8 @@ export interface ShapingPoint {
 }
 
 /**
- * What carries frames between the two sides: `"linux"` is a kernel bridge (made outside of the shaper), `"xdp"` an
- * XDP program on both sides (which belongs to the shaper). Never both: every frame would be forwarded twice.
+ * What carries frames between the two sides: `"linux"` is a kernel bridge, `"xdp"` eBPF programs on both
+ * sides. Either is made outside of the shaper. Never both: every frame would be forwarded twice.
  */
 export type BridgeMode = "linux" | "xdp";
 

@@ -1,11 +1,12 @@
 import type { Construct } from "constructs";
 import { link } from "../../lib/kinds/link";
 import type { IPlace, Place } from "../../lib/synth";
-import { Composite, definePlace, interfaceName, KernelObject } from "../../lib/synth";
+import { Composite, definePlace, hash32, interfaceName, KernelObject } from "../../lib/synth";
 import { Bridge } from "../bridge";
 import { LinkHandle } from "../link-handle";
 import { VethPair } from "../veth-pair";
 import type { BridgeMode } from "./shaper";
+import { XdpBridge } from "./xdp-bridge";
 
 /** A shaper on a machine of its own, reached by two VLANs of one NIC. */
 export interface OnAStick {
@@ -66,24 +67,46 @@ export class ShapingPath extends Composite {
     super(scope, id);
     const { host, bridge, onAStick } = props;
     definePlace(this, (onAStick?.host ?? host).place);
-    const sides = onAStick === undefined ? this.#pairs(props) : this.#vlans(props, onAStick);
-    [this.subscriberSide, this.internetSide] = sides;
+    if (onAStick === undefined && bridge === "xdp") {
+      [this.subscriberSide, this.internetSide] = this.#joined(props);
+      return;
+    }
+    const sides =
+      onAStick === undefined ? this.#pairs(props).map(({ a }) => a) : this.#vlans(props, onAStick);
+    [this.subscriberSide, this.internetSide] = sides as [LinkHandle, LinkHandle];
     if (bridge === "linux")
       new Bridge(this, "bridge", { name: this.#name("br"), ports: sides, sysctls: WITHOUT_IPV6 });
   }
 
   /** Both sides on the ISP machine: the inner ends of two veth pairs. */
-  #pairs({ host, subscribers, internet, addresses, queues = 8 }: ShapingPathProps): [LinkHandle, LinkHandle] {
-    const pair = (side: string, far: IPlace, name: string, ips: readonly string[]) =>
+  #pairs(
+    { host, subscribers, internet, addresses, queues = 8 }: ShapingPathProps,
+    numbers: readonly number[] = [],
+  ) {
+    const pair = (side: string, far: IPlace, name: string, ips: readonly string[], index?: number) =>
       new VethPair(this, side, {
         a: { namespace: host, name: this.#name(side), sysctls: WITHOUT_IPV6 },
         b: { namespace: far, name, addresses: ips },
         queues,
-      }).a;
+        ...(index !== undefined && { index }),
+      });
     return [
-      pair("down", subscribers, TO_INTERNET, addresses.subscribers),
-      pair("up", internet, TO_SUBSCRIBERS, addresses.internet),
-    ];
+      pair("down", subscribers, TO_INTERNET, addresses.subscribers, numbers[0]),
+      pair("up", internet, TO_SUBSCRIBERS, addresses.internet, numbers[1]),
+    ] as const;
+  }
+
+  /** The same, joined by programs, which know links by number: one that nobody gives by hand, and the next. */
+  #joined(props: ShapingPathProps): [LinkHandle, LinkHandle] {
+    const first = 0x4000_0000 + 2 * (hash32(this.node.path) % 0x1000_0000);
+    const [down, up] = this.#pairs(props, [first, first + 1]);
+    new XdpBridge(this, "bridge", {
+      sides: [
+        { link: down.a, index: first, peer: down.b },
+        { link: up.a, index: first + 1, peer: up.b },
+      ],
+    });
+    return [down.a, up.a];
   }
 
   /**

@@ -16,6 +16,8 @@ export function findingsOfProps(props: IspInABoxProps): Finding[] {
   if (nic !== undefined) add(["uplink"], nic);
   if (bridge !== "linux" && bridge !== "xdp") {
     add(["bridge"], `is ${JSON.stringify(bridge)}; it is "linux" or "xdp", one or the other`);
+  } else if (bridge === "xdp" && props.onAStick !== undefined) {
+    add(["bridge"], 'is "xdp", which joins the ends of veth pairs; a shaper on a stick has a Linux bridge');
   } else {
     const refused = shaper.refuses(bridge);
     if (refused !== undefined) add(["shaper"], refused);

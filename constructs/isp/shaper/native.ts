@@ -5,7 +5,7 @@ import { addFindings, KernelObject } from "../../../lib/synth";
 import type { LinkHandle } from "../../link-handle";
 import { formatSubscriberFinding, SubscribersError } from "../findings";
 import type { LeafQueue } from "../model";
-import type { BridgeMode, IShaper, ShapedSubscribers, ShapingPoint } from "../shaper";
+import type { IShaper, ShapedSubscribers, ShapingPoint } from "../shaper";
 import type { ShapingTree } from "../shaping-tree";
 import { shapingTree } from "../shaping-tree";
 import { classifyByProgram } from "./classifier";
@@ -41,10 +41,8 @@ export interface NativeShaperOptions {
 export class NativeShaper implements IShaper {
   constructor(readonly options: NativeShaperOptions = {}) {}
 
-  refuses(bridge: BridgeMode): string | undefined {
-    return bridge === "xdp"
-      ? 'Shaper.native() shapes what a Linux bridge carries: choose bridge "linux"'
-      : undefined;
+  refuses(): string | undefined {
+    return undefined;
   }
 
   attach(scope: Construct, point: ShapingPoint, shaped: ShapedSubscribers): void {

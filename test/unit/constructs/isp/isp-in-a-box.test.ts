@@ -75,6 +75,25 @@ describe("an ISP in a box", () => {
     ).toHaveLength(0);
   });
 
+  it("joins the sides by programs that know them by number", () => {
+    const made = ispOf({ bridge: "xdp" }).plan();
+    const numbers = made.flatMap(({ spec }) => (spec["index"] === undefined ? [] : [spec["index"]]));
+    expect(new Set(numbers).size).toBe(2);
+    const ports = made.find(({ path }) => path === "edge/isp/shaping/bridge/ports");
+    expect(Object.keys(ports?.spec["entries"] as object).sort()).toEqual(numbers.map(String).sort());
+    const hooks = made.flatMap(({ spec }) =>
+      spec["hook"] === undefined ? [] : [[spec["netns"], spec["link"], spec["hook"]].join(" ")],
+    );
+    expect(hooks.sort()).toEqual([
+      " down-isp ingress",
+      " down-isp xdp",
+      " up-isp ingress",
+      " up-isp xdp",
+      "isp-internet to-subscribers xdp",
+      "isp-subscribers to-internet xdp",
+    ]);
+  });
+
   it("shapes on another machine, over two VLANs of one NIC", () => {
     const app = new App();
     const [edge, stick] = ["edge", "stick"].map((name) => new Host(app, name, { address: "192.0.2.1" })) as [
