@@ -179,6 +179,24 @@ describe("an ISP on one machine", () => {
     await at("home-9", "ping", "-c", "3", "-i", "0.2", server);
   });
 
+  it("carries and shapes the same with eBPF programs in the bridge's place", async () => {
+    await stack.setConfig("netloom:bridge", { value: "xdp" });
+    await up();
+    for (const home of homes) await at(home, "ping", "-c", "3", "-i", "0.2", "-W", "2", server);
+    const links = JSON.parse(await run("edge", "ip", "-j", "link", "show", "dev", "up-isp")) as {
+      xdp?: object;
+    }[];
+    expect(links[0]?.xdp).toBeDefined();
+    expect(await run("edge", "ip", "-br", "link", "show", "type", "bridge")).toBe("");
+    await at("server", "iperf3", "-s", "-D");
+    try {
+      expect(await goodput("home-2", "upload")).toBeLessThan(plans["home-2"].upload * DATA * 1.03);
+    } finally {
+      await run("internet", "pkill", "-x", "iperf3");
+    }
+    expect(await up({ expectNoChanges: true })).toEqual([]);
+  });
+
   it("leaves both machines as they were", async () => {
     await stack.destroy();
     const after = await states();
