@@ -211,7 +211,7 @@ nl_copy() {
 }
 nl_clang() {
   nl_d=$1 nl_o=$2 nl_w=$3; shift 3
-  ( cd -- "$nl_d" && exec clang "$@" -o out.o </dev/null ) && nl_h=$(sha256sum <"$nl_d/out.o") || { rm -rf -- "$nl_d"; return 1; }
+  ( cd -- "$nl_d" && exec clang "$@" -o out.o </dev/null ) && nl_h=$(sha256sum <"$nl_d/out.o") || { rm -rf -- "$nl_d"; rmdir -- "\${nl_o%/*}" 2>/dev/null; return 1; }
   { printf '%s\\n' "\${nl_h%% *}"; clang --version | head -n1; } >"$nl_d/out.record" &&
     mv -f -- "$nl_d/out.o" "$nl_o" && mv -f -- "$nl_d/out.record" "$nl_w"; nl_r=$?
   rm -rf -- "$nl_d"; return $nl_r
