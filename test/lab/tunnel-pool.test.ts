@@ -5,6 +5,7 @@ import type { Facts, Query, Step } from "../../lib/kinds/step";
 import { tunnelPool, type TunnelPoolInput } from "../../lib/kinds/tunnel-pool";
 import { converges } from "../support/converge";
 import { withLab } from "../support/lab";
+import { tunnelPoolSpecs } from "../support/specs/tunnel-pool";
 
 jest.setTimeout(300_000);
 
@@ -55,6 +56,13 @@ test("tunnels whose outer packets travel in another namespace converge, also whe
   const names = await machines.lab.ssh("edge", ["ip", "-br", "link"]);
   expect(names).not.toMatch(/^nl[0-9a-z]{13}/m);
 });
+
+test("pools converge on GRE over IPv4 and IPv6, with their source checks", async () => {
+  await make({ netns: "other", name: "g4", kind: "gre", external: true });
+  await make({ netns: "other", name: "g6", kind: "ip6gre", external: true });
+  const specs = tunnelPoolSpecs({ netns: "other", device: "g4", device6: "g6", flower: true });
+  await converges({ kind: tunnelPool, specs, run, cases: Number(process.env.NETLOOM_CASES ?? 8) });
+}, 600_000);
 
 describe("two subscribers behind one device", () => {
   const pool = (of: TunnelPoolInput["tunnels"]) =>
