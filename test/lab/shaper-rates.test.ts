@@ -1,5 +1,6 @@
 import { openSession, type OpenSession } from "../../lib/host";
 import { withLab } from "../support/lab";
+import { LEAST_SHARE, MOST_SHARE } from "../support/rates";
 import { addressOf, make, PLANS, shapedPath } from "../support/shaped-path";
 
 const machines = withLab(["edge"]);
@@ -65,7 +66,7 @@ describe.each([
   }, 120_000);
 
   test.each([1, 2, 8])(
-    "%i at once have their plans within 3 %% in both directions",
+    "%i at once have their plans and no more, in both directions",
     async (count) => {
       for (const direction of ["download", "upload"] as const) {
         const measured = await goodput(where, count, direction);
@@ -76,8 +77,8 @@ describe.each([
           `${leaf}, ${count} at once, ${direction}: ${shares.map((share) => share.toFixed(3)).join(" ")}`,
         );
         for (const share of shares) {
-          expect(share).toBeGreaterThan(0.97);
-          expect(share).toBeLessThan(1.03);
+          expect(share).toBeGreaterThan(LEAST_SHARE);
+          expect(share).toBeLessThan(MOST_SHARE);
         }
       }
     },

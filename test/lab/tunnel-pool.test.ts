@@ -52,7 +52,7 @@ test("tunnels whose outer packets travel in another namespace converge, also whe
     mtu: fc.constantFrom(1400, 1450),
     addresses: fc.constantFrom(["10.9.0.1/30"], ["10.9.0.5/30", "2001:db8:9::1/64"]),
   });
-  await converges({ kind: link, specs, run, cases: 12 });
+  await converges({ kind: link, specs, run, cases: 6 });
   const names = await machines.lab.ssh("edge", ["ip", "-br", "link"]);
   expect(names).not.toMatch(/^nl[0-9a-z]{13}/m);
 });
@@ -61,7 +61,7 @@ test("pools converge on GRE over IPv4 and IPv6, with their source checks", async
   await make({ netns: "other", name: "g4", kind: "gre", external: true });
   await make({ netns: "other", name: "g6", kind: "ip6gre", external: true });
   const specs = tunnelPoolSpecs({ netns: "other", device: "g4", device6: "g6", flower: true });
-  await converges({ kind: tunnelPool, specs, run, cases: Number(process.env.NETLOOM_CASES ?? 8) });
+  await converges({ kind: tunnelPool, specs, run, cases: Number(process.env.NETLOOM_CASES ?? 4) });
 }, 600_000);
 
 describe("two subscribers behind one device", () => {
