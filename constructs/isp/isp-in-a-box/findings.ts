@@ -1,11 +1,9 @@
 import type { Finding } from "../../../lib/kinds/kind";
 import { interfaceName } from "../../../lib/kinds/schemas";
-import { contains, networkOf, overlaps, parseCidr } from "../../../lib/synth";
+import { networkOf, overlaps, parseCidr } from "../../../lib/synth";
 import { rateProblem } from "../values";
 import type { IspInABoxProps } from "./props";
-
-/** Defaults of the inner ways: the subnets that the original topology used. */
-export const TRANSIT = { shaping: "172.16.1.0/30", uplink: "172.16.3.0/30" } as const;
+import { poolsOf, TRANSIT } from "./ways";
 
 /** What is wrong with the props of an ISP, apart from what the pieces it is made of find themselves. */
 export function findingsOfProps(props: IspInABoxProps): Finding[] {
@@ -42,32 +40,37 @@ export function findingsOfProps(props: IspInABoxProps): Finding[] {
   return findings;
 }
 
-function transitFindings({ transit, tunnelPool }: IspInABoxProps): Finding[] {
-  const { shaping, uplink } = { ...TRANSIT, ...transit };
-  const taken = [
-    { path: ["transit", "shaping"], text: shaping },
-    { path: ["transit", "uplink"], text: uplink },
-  ];
-  const findings: Finding[] = [];
-  for (const { path, text } of taken) {
-    const subnet = parseCidr(text);
-    if (subnet?.family !== 4 || subnet.prefix > 30 || networkOf(subnet) !== subnet.address) {
-      findings.push({ path, message: `is ${JSON.stringify(text)}; it is an IPv4 subnet of /30 or larger` });
-    }
-  }
+/** The inner ways: subnets of their family that overlap neither each other nor the pools. */
+function transitFindings(props: IspInABoxProps): Finding[] {
+  const pools = poolsOf(props);
+  const subnets = { ...TRANSIT, ...props.transit };
+  const named = (["shaping", "uplink", "shaping6", "uplink6"] as const).filter((name) =>
+    name.endsWith("6") ? pools.ipv6 !== undefined : pools.ipv4 !== undefined,
+  );
+  const findings = named.flatMap((name): Finding[] => {
+    const [family, most] = name.endsWith("6") ? ([6, 126] as const) : ([4, 30] as const);
+    const subnet = parseCidr(subnets[name]);
+    const isSubnet =
+      subnet?.family === family && subnet.prefix <= most && networkOf(subnet) === subnet.address;
+    if (isSubnet) return [];
+    const message = `is ${JSON.stringify(subnets[name])}; it is an IPv${family} subnet of /${most} or larger`;
+    return [{ path: ["transit", name], message }];
+  });
   if (findings.length > 0) return findings;
-  const pools = typeof tunnelPool === "string" ? [tunnelPool] : [tunnelPool.ipv4, tunnelPool.ipv6];
-  const rest = pools.flatMap((pool) => (pool === undefined ? [] : [{ path: ["tunnelPool"], text: pool }]));
-  for (const [index, one] of taken.entries()) {
-    for (const other of [...taken.slice(index + 1), ...rest]) {
+  const taken = named.map((name) => ({ path: ["transit", name], text: subnets[name] }));
+  const rest = [pools.ipv4, pools.ipv6].flatMap((pool) =>
+    pool === undefined ? [] : [{ path: ["tunnelPool"], text: pool }],
+  );
+  return taken.flatMap((one, index) =>
+    [...taken.slice(index + 1), ...rest].flatMap((other): Finding[] => {
       const [a, b] = [parseCidr(one.text), parseCidr(other.text)];
-      if (a === undefined || b === undefined || a.family !== b.family || !overlaps(a, b)) continue;
-      const message = `${one.text} overlaps ${other.path.join(".")} ${other.text}`;
-      findings.push({
-        path: one.path,
-        message: contains(b, a) ? `${message}; choose another subnet` : message,
-      });
-    }
-  }
-  return findings;
+      if (a === undefined || b === undefined || a.family !== b.family || !overlaps(a, b)) return [];
+      return [
+        {
+          path: one.path,
+          message: `${one.text} overlaps ${other.path.join(".")} ${other.text}: choose another`,
+        },
+      ];
+    }),
+  );
 }

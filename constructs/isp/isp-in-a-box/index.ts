@@ -1,13 +1,6 @@
 import type { Construct } from "constructs";
 import type { IPlace } from "../../../lib/synth";
-import {
-  addFindings,
-  Composite,
-  definePlace,
-  formatAddress,
-  interfaceName,
-  parseCidr,
-} from "../../../lib/synth";
+import { addFindings, Composite, definePlace, interfaceName } from "../../../lib/synth";
 import { Firewall } from "../../firewall";
 import type { NamespaceProps } from "../../namespace";
 import { Namespace } from "../../namespace";
@@ -17,11 +10,12 @@ import { SubscribersError } from "../findings";
 import { NatNamespace } from "../nat-namespace";
 import { PortBlocks } from "../port-blocks";
 import { ShapingPath, TO_SUBSCRIBERS } from "../shaping-path";
-import type { TunnelPools } from "../tunnel-addresses";
 import { TunnelAllocation } from "../tunnel-addresses";
 import { TunnelPool } from "../tunnel-pool";
-import { findingsOfProps, TRANSIT } from "./findings";
+import { findingsOfProps } from "./findings";
 import type { IspInABoxProps, IspNat } from "./props";
+import type { Ways } from "./ways";
+import { bare, isTranslated, poolsOf, waysOf } from "./ways";
 
 export type { IspInABoxProps, IspNat, Rates } from "./props";
 
@@ -69,7 +63,7 @@ export class IspInABox extends Composite {
 
   #allocate({ tunnelPool, subscribers, nat }: IspInABoxProps, wrong: (message: string) => void) {
     try {
-      const pools = typeof tunnelPool === "string" ? poolOf(tunnelPool) : tunnelPool;
+      const pools = poolsOf({ tunnelPool });
       const limits =
         nat?.addresses === undefined ? [] : [new PortBlocks(blockOptions(nat, nat.addresses)).limit];
       return TunnelAllocation.of(subscribers.all, { ...pools, limits: [...(pools.limits ?? []), ...limits] });
@@ -90,13 +84,16 @@ export class IspInABox extends Composite {
     });
     const served = new Namespace(this, "subscribers", { ...named("subscribers"), forwarding: true });
     const internet = this.#internet(props, allocation, named("internet"));
-    const shaping = ends(props.transit?.shaping ?? TRANSIT.shaping);
+    const ways = waysOf(props);
     const path = new ShapingPath(this, "shaping", {
       host,
       subscribers: served,
       internet,
       bridge,
-      addresses: { subscribers: [shaping.first], internet: [shaping.second] },
+      addresses: {
+        subscribers: ways.map(({ shaping }) => shaping.first),
+        internet: ways.map(({ shaping }) => shaping.second),
+      },
       ...(queues !== undefined && { queues }),
       ...(onAStick !== undefined && { onAStick }),
     });
@@ -106,8 +103,13 @@ export class IspInABox extends Composite {
       { subscriberSide, internetSide, bridge, uplink: uplinkRate },
       { subscribers, allocation },
     );
-    this.#uplink(host, internet, props, shaping.first);
-    new StaticRoutes(served, "default", { routes: [{ destination: "default", via: bare(shaping.second) }] });
+    this.#uplink(host, internet, props, ways);
+    new StaticRoutes(served, "default", {
+      routes: ways.map(({ family, shaping }) => ({
+        destination: EVERYWHERE[family],
+        via: bare(shaping.second),
+      })),
+    });
     new TunnelPool(this, "tunnels", {
       namespace: served,
       underlay: host,
@@ -119,58 +121,76 @@ export class IspInABox extends Composite {
   }
 
   /** The namespace between the shaper and the uplink; with public addresses of its own it is the NAT. */
-  #internet({ nat, uplink }: IspInABoxProps, allocation: TunnelAllocation, named: NamespaceProps): Namespace {
+  #internet(props: IspInABoxProps, allocation: TunnelAllocation, named: NamespaceProps): Namespace {
+    const { nat, uplink } = props;
+    const pool = poolsOf(props).ipv4;
+    const ipv4 = pool === undefined ? {} : { sources: [pool] };
     if (nat?.addresses !== undefined) {
-      const subscribers = [...allocation.tunnels.values()].map(({ number, ipv4 }) => ({
+      const subscribers = [...allocation.tunnels.values()].map(({ number, ipv4: ends }) => ({
         number,
-        sources: ipv4 === undefined ? [] : [bare(ipv4.client)],
+        sources: ends === undefined ? [] : [bare(ends.client)],
       }));
+      // IPv6 has no port blocks, and a public prefix is not translated.
       const portBlocks = { ...blockOptions(nat, nat.addresses), subscribers };
-      return new NatNamespace(this, "internet", { ...named, uplink: TO_UPLINK, portBlocks });
+      return new NatNamespace(this, "internet", { ...named, ...ipv4, uplink: TO_UPLINK, portBlocks });
     }
     if (nat?.legacy === true)
-      return new NatNamespace(this, "internet", { ...named, uplink: TO_UPLINK, legacy: { uplink } });
+      return new NatNamespace(this, "internet", {
+        ...named,
+        ...ipv4,
+        uplink: TO_UPLINK,
+        legacy: { uplink },
+      });
     return new Namespace(this, "internet", { ...named, forwarding: true });
   }
 
   /** From the second namespace to the Internet, behind the one NAT. */
-  #uplink(
-    host: IPlace & Construct,
-    internet: Namespace,
-    props: IspInABoxProps,
-    subscribersEnd: string,
-  ): void {
-    const { uplink, tunnelPool } = props;
-    const way = ends(props.transit?.uplink ?? TRANSIT.uplink);
+  #uplink(host: IPlace & Construct, internet: Namespace, props: IspInABoxProps, ways: readonly Ways[]): void {
     const outside = interfaceName("net", this.node.id);
     new VethPair(this, "uplink", {
-      a: { namespace: internet, name: TO_UPLINK, addresses: [way.first] },
-      b: { namespace: host, name: outside, addresses: [way.second] },
+      a: { namespace: internet, name: TO_UPLINK, addresses: ways.map(({ uplink }) => uplink.first) },
+      b: { namespace: host, name: outside, addresses: ways.map(({ uplink }) => uplink.second) },
     });
-    const pools =
-      typeof tunnelPool === "string" ? [tunnelPool] : [tunnelPool.ipv4 ?? [], tunnelPool.ipv6 ?? []].flat();
-    const back = (via: string, dev: string) =>
-      pools.map((destination) => ({ destination, via: bare(via), dev }));
     new StaticRoutes(internet, "ways", {
-      routes: [{ destination: "default", via: bare(way.second) }, ...back(subscribersEnd, TO_SUBSCRIBERS)],
+      routes: ways.flatMap(({ family, pool, shaping, uplink }) => [
+        { destination: EVERYWHERE[family], via: bare(uplink.second) },
+        { destination: pool, via: bare(shaping.first), dev: TO_SUBSCRIBERS },
+      ]),
     });
-    const routed = [...back(way.first, outside), ...publicAddresses(props, way.first, outside)];
-    new StaticRoutes(this, "to-subscribers", { routes: routed });
-    if (props.nat?.addresses !== undefined || props.nat?.legacy === true) return host.enableForwarding();
+    new StaticRoutes(this, "to-subscribers", {
+      routes: ways.flatMap(({ family, pool, uplink }) => {
+        const via = bare(uplink.first);
+        const back = { destination: pool, via, dev: outside };
+        return family === 4 ? [back, ...publicAddresses(props, via, outside)] : [back];
+      }),
+    });
     // The uplink's own address is the machine's: what comes back for it can be translated here alone.
-    const nat = new Firewall(this, "nat", {
-      table: `${this.node.id}-nat`,
-      masquerade: [{ outInterface: uplink, source: pools }],
-    });
-    host.enableForwarding(nat);
+    const elsewhere = props.nat?.addresses !== undefined || props.nat?.legacy === true;
+    const here = ways.filter((way) => isTranslated(way) && !(way.family === 4 && elsewhere));
+    const nat =
+      here.length === 0
+        ? []
+        : [
+            new Firewall(this, "nat", {
+              table: `${this.node.id}-nat`,
+              masquerade: here.map(({ pool }) => ({ outInterface: props.uplink, source: pool })),
+            }),
+          ];
+    for (const { family } of ways) {
+      if (family === 4) host.enableForwarding(...nat);
+      else host.enableIpv6Forwarding(...nat);
+    }
   }
 }
+
+/** Every destination of a family. */
+const EVERYWHERE = { 4: "0.0.0.0/0", 6: "::/0" } as const;
 
 /** What public addresses of the NAT are routed by. */
 function publicAddresses({ nat }: IspInABoxProps, via: string, dev: string) {
   return (nat?.addresses ?? []).map((address) => ({
     destination: address.includes("/") ? address : `${address}/32`,
-    via: bare(via),
+    via,
     dev,
   }));
 }
@@ -178,18 +198,3 @@ function publicAddresses({ nat }: IspInABoxProps, via: string, dev: string) {
 function blockOptions({ portsPerSubscriber }: IspNat, addresses: readonly string[]) {
   return { addresses, ...(portsPerSubscriber !== undefined && { portsPerSubscriber }) };
 }
-
-/** A pool of the family that it is written in. */
-function poolOf(pool: string): TunnelPools {
-  return pool.includes(":") ? { ipv6: pool } : { ipv4: pool };
-}
-
-/** The two ends of a subnet, with its prefix length. */
-function ends(subnet: string): { readonly first: string; readonly second: string } {
-  const cidr = parseCidr(subnet);
-  if (cidr === undefined) throw new Error(`${subnet} is no subnet`);
-  const end = (offset: bigint) => `${formatAddress(cidr.family, cidr.address + offset)}/${cidr.prefix}`;
-  return { first: end(1n), second: end(2n) };
-}
-
-const bare = (address: string) => address.replace(/\/.*/, "");

@@ -69,10 +69,16 @@ export interface IspInABoxProps {
    */
   readonly nameservers?: readonly string[];
   /**
-   * Subnets of the inner ways, /30 or larger: across the shaping point, and between the NAT and the uplink.
-   * @default - 172.16.1.0/30 and 172.16.3.0/30
+   * Subnets of the inner ways, /30 (IPv6: /126) or larger: across the shaping point, and between the NAT and the
+   * uplink; those of a family are used when the pool has it.
+   * @default - 172.16.1.0/30 and 172.16.3.0/30, fd15:b000:0:1::/126 and fd15:b000:0:3::/126
    */
-  readonly transit?: { readonly shaping?: string; readonly uplink?: string };
+  readonly transit?: {
+    readonly shaping?: string;
+    readonly uplink?: string;
+    readonly shaping6?: string;
+    readonly uplink6?: string;
+  };
   /**
    * Receive and transmit queues of the links at the shaping point, 2 to 4096.
    * @default 8

@@ -75,6 +75,26 @@ describe("an ISP in a box", () => {
     ).toHaveLength(0);
   });
 
+  it("carries IPv6 beside IPv4, and translates of it only what has to be", () => {
+    const made = (ipv6: string) => ispOf({ tunnelPool: { ipv4: "192.168.11.0/24", ipv6 } }).plan();
+    const masqueraded = (ipv6: string) => {
+      const nat = made(ipv6).find(({ path }) => path === "edge/isp/nat");
+      return JSON.stringify(nat?.spec["masquerade"]);
+    };
+    expect(masqueraded("fd00:15b::/112")).toContain("fd00:15b::/112");
+    expect(masqueraded("2001:db8:1::/112")).not.toContain("2001:db8");
+    const ways = made("2001:db8:1::/112").find(({ path }) => path === "edge/isp/internet/ways");
+    expect(ways?.spec["routes"]).toHaveLength(4);
+  });
+
+  it("gives each subscriber ports of a public address, and translates nowhere else", () => {
+    const made = ispOf({ nat: { addresses: ["198.51.100.16/30"] } }).plan();
+    expect(made.map(({ path }) => path)).toContain("edge/isp/internet/port-blocks");
+    expect(made.map(({ path }) => path)).not.toContain("edge/isp/nat");
+    const back = made.find(({ path }) => path === "edge/isp/to-subscribers");
+    expect(JSON.stringify(back?.spec["routes"])).toContain("198.51.100.16/30");
+  });
+
   it("joins the sides by programs that know them by number", () => {
     const made = ispOf({ bridge: "xdp" }).plan();
     const numbers = made.flatMap(({ spec }) => (spec["index"] === undefined ? [] : [spec["index"]]));
