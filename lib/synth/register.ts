@@ -70,15 +70,30 @@ function options(
     const resource = resourceOf(construct);
     return resource === undefined ? [] : [resource];
   };
+  const lost = dependsOn
+    .filter((before) => goesWith(leaf, before))
+    .flatMap(({ construct }) => present(construct));
   return compact({
     provider,
     parent: resourceOf(leaf.construct.node.scope),
     dependsOn: dependsOn.flatMap((before) => present(before.construct)),
     deletedWith: deletedWith && resourceOf(deletedWith.construct),
+    ...(lost.length > 0 && { replaceWith: lost, deleteBeforeReplace: true }),
     protect,
     retainOnDelete,
     customTimeouts: timeouts,
   });
+}
+
+/**
+ * Whether the kernel takes one object away with a link that is made again: its routes, qdiscs and programs, what is its
+ * port or on top of it. A tunnel only uses the address of the link that it was made after.
+ */
+function goesWith(leaf: Leaf, before: Leaf): boolean {
+  const links = before.claims.flatMap((claim) => (claim.claim === "interface" ? [claim.name] : []));
+  if (links.length === 0) return false;
+  const tunnels = leaf.claims.filter((claim) => claim.claim === "tunnel");
+  return tunnels.length === 0 || tunnels.some(({ link }) => link !== undefined && links.includes(link));
 }
 
 /** What is registered of a leaf, with what its construct says is secret marked so. */

@@ -103,9 +103,11 @@ const build = (spec: Spec, { object, record }: Place): Step => ({
   record,
 });
 
+const folderOf = (path: string) => path.slice(0, path.lastIndexOf("/"));
+
 const remove = (path: string): Step[] => [
   { tool: "remove", path: recordOf(path) },
-  { tool: "remove", path, prune: [path.slice(0, path.lastIndexOf("/"))] },
+  { tool: "remove", path, prune: [folderOf(path), folderOf(folderOf(path))] },
 ];
 
 /** eBPF sources compiled on the host into a file that is named by what it was made from. */

@@ -44,7 +44,7 @@ export function observe(facts: Facts, specs: readonly [Located, ...Located[]]): 
       return text === undefined ? [] : [[file, text] as const];
     }),
   );
-  const known = content !== "" || isThere(shown);
+  const known = content !== "" || (isThere(shown) && !isImplicit(name, shown));
   // What an interrupted removal left of a unit is the unit still.
   if (!known && Object.keys(dropIns).length === 0) return undefined;
   const enabled = enabledOf(shown["UnitFileState"] ?? "");
@@ -61,6 +61,11 @@ export function observe(facts: Facts, specs: readonly [Located, ...Located[]]): 
 /** A unit that systemd knows: from a file of somebody's, masked, or running on though its file is gone. */
 function isThere(shown: Readonly<Record<string, string>>): boolean {
   return (shown["LoadState"] ?? "not-found") !== "not-found" || isRunning(shown);
+}
+
+/** A slice that no file describes: systemd has any slice that is asked for. */
+function isImplicit(name: string, { UnitFileState = "" }: Readonly<Record<string, string>>): boolean {
+  return name.endsWith(".slice") && UnitFileState === "";
 }
 
 /** Undefined for a unit that cannot be enabled or disabled (static, generated, transient). */

@@ -15,6 +15,7 @@ export interface Registered {
     readonly parent: string;
     readonly dependencies: readonly string[];
     readonly deletedWith: string;
+    readonly replaceWith: readonly string[];
     readonly provider: string;
     readonly protect: boolean;
     readonly retainOnDelete: boolean;
@@ -94,6 +95,7 @@ export async function registered(
         parent: request.getParent(),
         dependencies: request.getDependenciesList(),
         deletedWith: request.getDeletedwith(),
+        replaceWith: request.getReplaceWithList(),
         provider: request.getProvider(),
         protect: request.getProtect(),
         retainOnDelete: request.getRetainondelete(),

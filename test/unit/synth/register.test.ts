@@ -63,6 +63,14 @@ describe("deploying an app", () => {
     });
   });
 
+  test("makes again with a link what the kernel takes away with it", async () => {
+    const { resources } = await registered(() => program().deploy());
+    const told = resources.flatMap(({ name, request }) =>
+      request.replaceWith.length === 0 ? [] : [[name, request.replaceWith.map(nameOf)]],
+    );
+    expect(told).toEqual([["edge/plain/eth1", ["edge/site/eth0"]]]);
+  });
+
   test("sends every resource to the app's own provider, and its lifecycle and adoption with it", async () => {
     const { resources } = await registered(() => program().deploy());
     const provider = resources.find(({ type }) => type === "pulumi:providers:netloom");
