@@ -36,6 +36,7 @@ interface Request {
   getParent(): string;
   getDependenciesList(): string[];
   getDeletedwith(): string;
+  getReplaceWithList(): string[];
   getProvider(): string;
   getProtect(): boolean;
   getRetainondelete(): boolean;
