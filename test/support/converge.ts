@@ -36,7 +36,8 @@ export async function converges<Schema extends z.ZodObject>(options: Convergence
   const { kind, specs, cases = 40, interruptions = 3 } = options;
   const object = new Subject(options);
   const valid = specs
-    .map((input) => kind.schema.parse(input))
+    // As the engine hands it over: what is undefined is not there.
+    .map((input) => kind.schema.parse(JSON.parse(JSON.stringify(input))))
     .filter((spec) => (kind.check?.(spec) ?? []).length === 0);
   const start = kind.ownership === "object" ? fc.option(valid, { nil: undefined, freq: 6 }) : valid;
   const interruptedAt = fc.array(fc.nat(), { minLength: interruptions, maxLength: interruptions });
