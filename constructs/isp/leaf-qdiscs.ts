@@ -74,9 +74,11 @@ export function leafQdisc(
   const rttUs = USUAL_RTT_US + Math.round(2000 * (plan.latencyMs ?? 0));
   const bytes = Math.round((ceil / 8) * (rttUs / 1e6) * MEMORY.roundTrips);
   const memoryLimitBytes = Math.min(MEMORY.most, Math.max(MEMORY.least, bytes));
-  if (kind === "cake") return { kind, handle, tins: "diffserv4", rttUs, memoryLimitBytes };
   // CoDel cannot get below the time that one frame takes (RFC 8289, section 4.4).
   const targetUs = Math.max(5000, Math.ceil((1.5 * FRAME * 8 * 1e6) / ceil));
+  // CAKE below HTB does not know the rate: its target is a twentieth of the round trip that it is told.
+  if (kind === "cake")
+    return { kind, handle, tins: "diffserv4", rttUs: Math.max(rttUs, 20 * targetUs), memoryLimitBytes };
   return {
     kind,
     handle,

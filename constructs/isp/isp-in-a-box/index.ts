@@ -105,8 +105,8 @@ export class IspInABox extends Composite {
     );
     this.#uplink(host, internet, props, ways);
     new StaticRoutes(served, "default", {
-      routes: ways.map(({ family, shaping }) => ({
-        destination: EVERYWHERE[family],
+      routes: ways.map(({ shaping }) => ({
+        destination: "default",
         via: bare(shaping.second),
       })),
     });
@@ -152,8 +152,8 @@ export class IspInABox extends Composite {
       b: { namespace: host, name: outside, addresses: ways.map(({ uplink }) => uplink.second) },
     });
     new StaticRoutes(internet, "ways", {
-      routes: ways.flatMap(({ family, pool, shaping, uplink }) => [
-        { destination: EVERYWHERE[family], via: bare(uplink.second) },
+      routes: ways.flatMap(({ pool, shaping, uplink }) => [
+        { destination: "default", via: bare(uplink.second) },
         { destination: pool, via: bare(shaping.first), dev: TO_SUBSCRIBERS },
       ]),
     });
@@ -182,9 +182,6 @@ export class IspInABox extends Composite {
     }
   }
 }
-
-/** Every destination of a family. */
-const EVERYWHERE = { 4: "0.0.0.0/0", 6: "::/0" } as const;
 
 /** What public addresses of the NAT are routed by. */
 function publicAddresses({ nat }: IspInABoxProps, via: string, dev: string) {
