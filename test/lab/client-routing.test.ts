@@ -115,7 +115,7 @@ describe("a client's tunnels to its ISP", () => {
     const container = ["ip", "netns", "exec", "container"];
     await client("ip", "netns", "add", "container");
     await client(
-      ...["ip", "link", "add", "eth0", "netns", "container", "type", "veth", "peer", "name", "c0"],
+      ...["ip", "link", "add", "c0", "type", "veth", "peer", "name", "eth0", "netns", "container"],
     );
     await client("ip", "link", "set", "c0", "master", "br-lab", "up");
     await client("ip", "-n", "container", "address", "add", "172.30.0.5/16", "dev", "eth0");
