@@ -72,7 +72,8 @@ export class NativeShaper implements IShaper {
           ...set,
         },
       });
-      made.node.addDependency(...trees);
+      // With a link that is made again its classes are gone, too.
+      made.node.addDependency(...trees, point.subscriberSide.owner, point.internetSide.owner);
       sets.push(made);
     }
     if (!byFlower) classifyByProgram(scope, point, tree.classification, [...trees, ...sets]);
