@@ -163,7 +163,7 @@ describe("a client's tunnels to its ISP", () => {
       "print(s.recv(64).decode())",
     ].join("\n");
     expect(await server("python3", "-c", banner)).toContain("SSH-2.0");
-    await stack.up({ expectNoChanges: true, refresh: true });
+    await stack.up({ program: program(tunnels), expectNoChanges: true, refresh: true });
 
     // Without the default route's tunnel the one that was there all the time is in force again.
     await stack.up({ program: program(four) });
