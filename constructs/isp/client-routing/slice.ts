@@ -2,7 +2,7 @@ import { hash8 } from "../../../lib/synth";
 import type { FileProps } from "../../files";
 
 /** Where the rules are that a service loads: nft(8) reads a control group's path from text alone, not from JSON. */
-export const MARKING = "/etc/netloom/slices";
+export const MARKING = "/etc/netloom-slices";
 
 interface SliceUse {
   /** Names the table and the files. */
