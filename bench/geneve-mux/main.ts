@@ -1,7 +1,5 @@
-import { mkdirSync } from "node:fs";
-import { arch } from "node:os";
-import { join } from "node:path";
 import { execa } from "execa";
+import { buildBpfBench } from "../support/bpf-bench";
 import { report, spread, timesFaster, type Figure, type Row, type Spread } from "../support/report";
 
 interface Measurement {
@@ -26,15 +24,7 @@ const samples = 15;
  * written (a hash map of finished headers). Needs root, clang, a C compiler and libbpf's headers.
  */
 export async function geneveMux(runs: number): Promise<boolean> {
-  const build = join("dist", "bpf");
-  const source = join("bench", "geneve-mux");
-  mkdirSync(build, { recursive: true });
-  const harness = join(build, "bench-harness.bpf.o");
-  const bench = join(build, "bench");
-  const triplet = `${arch() === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`;
-  const flags = ["-g", "-O2", "-target", "bpf", "-mcpu=v3", `-I/usr/include/${triplet}`];
-  await execa("clang", [...flags, "-c", join(source, "harness.bpf.c"), "-o", harness]);
-  await execa("cc", ["-O2", "-o", bench, join(source, "bench.c"), "-lbpf"]);
+  const { bench, harness } = await buildBpfBench("geneve-mux");
 
   const measured = new Map<string, number[]>();
   for (let run = 0; run < runs; run++) {

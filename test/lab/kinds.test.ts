@@ -1,43 +1,23 @@
-import { openSession, type OpenSession } from "../../lib/host";
 import { firewall } from "../../lib/kinds/firewall";
 import { namespace } from "../../lib/kinds/namespace";
 import { routes } from "../../lib/kinds/routes";
 import { rules } from "../../lib/kinds/rules";
-import type { Facts, Query, Step } from "../../lib/kinds/step";
 import { sysctls } from "../../lib/kinds/sysctls";
-import type { Release } from "../../lib/lab";
 import { converges } from "../support/converge";
 import { withLab } from "../support/lab";
-import { scratchSteps } from "../support/scratch";
+import { labRelease, labRunner } from "../support/lab-runner";
 import { firewallSpecs } from "../support/specs/firewall";
 import { namespaceSpecs } from "../support/specs/namespace";
 import { routesSpecs } from "../support/specs/routes";
 import { rulesSpecs } from "../support/specs/rules";
 import { sysctlsSpecs } from "../support/specs/sysctls";
 
-// `NETLOOM_LAB_RELEASE=11` (or 13) tries another Debian: its image takes minutes to build once.
-const release = Number(process.env.NETLOOM_LAB_RELEASE ?? 12) as Release;
-const machines = withLab(["edge"], [], { release });
+const machines = withLab(["edge"], [], { release: labRelease });
 const netns = "scratch";
 
-let session: OpenSession;
-let nth = 0;
+const run = labRunner(machines, "kinds", netns);
 
-async function run(steps: readonly Step[], queries: readonly Query[]): Promise<Facts> {
-  return (
-    await session.run({ label: `kinds/${++nth}`, stack: "test/lab", queries, decide: () => ({ steps }) })
-  ).facts;
-}
-
-beforeAll(async () => {
-  const { name, address, port, user, hostKey, privateKey } = machines.lab.host("edge");
-  session = openSession({ name, address, port, user, hostKey }, { privateKey }, { gatherMs: 1 });
-  await run(scratchSteps(netns), []);
-}, 60_000);
-
-afterAll(() => session?.close());
-
-describe(`kinds converge on Debian ${release}, over ssh`, () => {
+describe(`kinds converge on Debian ${labRelease}, over ssh`, () => {
   const cases = Number(process.env.NETLOOM_CASES ?? 3);
 
   test("sets of routes", async () => {
