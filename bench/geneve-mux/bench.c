@@ -16,73 +16,24 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
-#include <errno.h>
 #include <linux/if_ether.h>
 #include <net/if.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
+#include "../support/bench.h"
 #include "../../bpf/geneve-mux/mux.h"
 
-#define CALLS	32
-#define REPEAT	4000
 #define FRAME	60
 #define HEADERS	50
 
-struct bench {
-	__u32 tunnels;
-	__u32 pad;
-	__u64 random;
-	__u64 verdicts[8];
-};
-
-static struct bpf_object *object;
-static int samples;
 static __u16 redirect;
-
-static void die(const char *what)
-{
-	fprintf(stderr, "%s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static struct bpf_map *map_of(const char *name)
-{
-	struct bpf_map *map = bpf_object__find_map_by_name(object, name);
-
-	if (!map)
-		die(name);
-	return map;
-}
-
-static void *mapped(const char *name)
-{
-	struct bpf_map *map = map_of(name);
-	size_t size = (size_t)bpf_map__value_size(map) * bpf_map__max_entries(map);
-	void *at = mmap(NULL, (size + 4095) & ~4095ul, PROT_READ | PROT_WRITE,
-			MAP_SHARED, bpf_map__fd(map), 0);
-
-	if (at == MAP_FAILED)
-		die(name);
-	return at;
-}
 
 static void load(const char *file, __u32 lines, __u32 devices)
 {
-	bpf_object__close(object);
-	object = bpf_object__open_file(file, NULL);
-	if (!object)
-		die(file);
+	open_object(file);
 	bpf_map__set_max_entries(map_of("mux_ends"), lines);
 	bpf_map__set_max_entries(map_of("mux_devs"), devices);
 	bpf_map__set_max_entries(map_of("mux_hops"), devices > 1024 ? devices : 1024);
 	bpf_map__set_max_entries(map_of("usual"), lines);
-	if (bpf_object__load(object))
-		die("load");
+	load_object();
 }
 
 /* The slot for a key, with everything but the key still to be written. */
@@ -241,22 +192,18 @@ static void wrapped(unsigned char *frame, __u32 tunnel)
 	plain(frame + HEADERS, tunnel);
 }
 
-static double run(const char *name, const void *packet, int size, void *out,
-		  int *out_size, int repeat, __u32 *verdict)
+/* One call of the target, for looking at what comes out. */
+static __u32 once(const char *target, const void *packet, int size, void *out,
+		  int *out_size)
 {
-	static char scratch[8192];
-	struct bpf_program *program = bpf_object__find_program_by_name(object, name);
-	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet,
-		    .data_size_in = size, .data_out = out ? out : scratch,
-		    .data_size_out = sizeof(scratch), .repeat = repeat);
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet, .data_size_in = size,
+		    .data_out = out, .data_size_out = 8192, .repeat = 1);
+	char name[32];
 
-	if (!program || bpf_prog_test_run_opts(bpf_program__fd(program), &options))
-		die(name);
-	if (out_size)
-		*out_size = options.data_size_out;
-	if (verdict)
-		*verdict = options.retval;
-	return options.duration;
+	snprintf(name, sizeof(name), "once_%s", target);
+	run_program(name, &options);
+	*out_size = options.data_size_out;
+	return options.retval;
 }
 
 static __u32 wanted(void)
@@ -272,7 +219,7 @@ static void check(__u32 tunnels, int usual)
 	int size;
 
 	plain(frame, tunnel);
-	run("once_push", frame, FRAME, out, &size, 1, &verdict);
+	verdict = once("push", frame, FRAME, out, &size);
 	if (verdict != wanted() || size != FRAME + HEADERS || memcmp(out + HEADERS, frame, FRAME) ||
 	    out[15] != 0xb9 || out[22] != 61 || ip_checksum(out + 14) ||
 	    (ntohl(*(__u32 *)(out + 46)) >> 8) != tunnel) {
@@ -280,7 +227,7 @@ static void check(__u32 tunnels, int usual)
 		exit(1);
 	}
 	if (usual) {
-		run("once_usual", frame, FRAME, out, &size, 1, &verdict);
+		verdict = once("usual", frame, FRAME, out, &size);
 		if (verdict != 4 || size != FRAME + HEADERS ||
 		    memcmp(out + HEADERS, frame, FRAME) || ip_checksum(out + 14) ||
 		    (ntohl(*(__u32 *)(out + 46)) >> 8) != tunnel) {
@@ -290,56 +237,37 @@ static void check(__u32 tunnels, int usual)
 	}
 	wrapped(frame, tunnel);
 	plain(expected, tunnel);
-	run("once_pop", frame, FRAME + HEADERS, out, &size, 1, &verdict);
+	verdict = once("pop", frame, FRAME + HEADERS, out, &size);
 	if (verdict != wanted() || size != FRAME || memcmp(out, expected, FRAME)) {
 		fprintf(stderr, "pop is wrong: verdict %u, %d bytes\n", verdict, size);
 		exit(1);
 	}
 }
 
-static int by_value(const void *a, const void *b)
-{
-	return (*(double *)a > *(double *)b) - (*(double *)a < *(double *)b);
-}
-
 static void measure(const char *target, __u32 tunnels, const char *how)
 {
-	struct bench *bench = mapped("bench");
+	struct bench *bench = start_bench(tunnels);
+	__u32 right = strcmp(target, "empty") ? wanted() : 2;
+	int pop = !strcmp(target, "pop");
 	unsigned char frame[256];
-	double values[64];
-	char name[32];
-	int i, pop = !strcmp(target, "pop");
-	__u32 verdict, right = strcmp(target, "empty") ? wanted() : 2;
-	__u64 others = 0;
+	struct timing timing;
 
-	*bench = (struct bench){ .tunnels = tunnels, .random = 0x243f6a8885a308d3ull };
-	snprintf(name, sizeof(name), "bench_%s", target);
 	if (pop)
 		wrapped(frame, 0);
 	else
 		plain(frame, 0);
-	/* the first is a warm-up: it touches what it will touch */
-	for (i = -1; i < samples; i++) {
-		double ns = run(name, frame, pop ? FRAME + HEADERS : FRAME, NULL, NULL,
-				REPEAT, &verdict) / CALLS;
-
-		if (i >= 0)
-			values[i] = ns;
-	}
-	for (i = 0; i < 8; i++)
-		if (i != (int)right)
-			others += bench->verdicts[i];
-	if (verdict != 2 || others || !bench->verdicts[right]) {
-		fprintf(stderr, "%s: %llu of the calls did not end in %u\n", name,
-			(unsigned long long)others, right);
+	timing = time_target(target, frame, pop ? FRAME + HEADERS : FRAME);
+	if (timing.verdict != 2 || bench->verdicts[right] != calls_timed()) {
+		fprintf(stderr, "%s: %llu of %llu calls ended in %u\n", target,
+			(unsigned long long)bench->verdicts[right],
+			(unsigned long long)calls_timed(), right);
 		exit(1);
 	}
-	qsort(values, samples, sizeof(double), by_value);
 	printf("{\"target\":\"%s\",\"tunnels\":%u,\"how\":\"%s\",\"ns\":%.2f,"
 	       "\"min\":%.2f,\"max\":%.2f}\n", target, tunnels, how,
-	       values[samples / 2], values[0], values[samples - 1]);
+	       timing.median, timing.min, timing.max);
 	fflush(stdout);
-	munmap(bench, 4096);
+	end_bench(bench);
 }
 
 static void sweep(const char *file, __u32 tunnels, const char *how)
@@ -364,31 +292,18 @@ static void sweep(const char *file, __u32 tunnels, const char *how)
 	measure("pop", tunnels, how);
 }
 
-/* On one processor, and not put off it by others: its caches stay ours. */
-static void alone(void)
-{
-	struct sched_param parameters = { .sched_priority = 50 };
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(libbpf_num_possible_cpus() - 1, &set);
-	if (sched_setaffinity(0, sizeof(set), &set) ||
-	    sched_setscheduler(0, SCHED_FIFO, &parameters))
-		die("processor");
-}
-
 int main(int argc, char **argv)
 {
 	static const __u32 sizes[] = { 1, 1000, 10000, 100000, 1000000 };
 	unsigned int i;
 
-	if (argc < 4 || (samples = atoi(argv[2])) < 1 || samples > 64) {
+	if (argc < 4 || !read_samples(argv[2])) {
 		fprintf(stderr, "bench OBJECT SAMPLES(1-64) TUNNELS-AT-MOST\n");
 		return 1;
 	}
 	if (unshare(CLONE_NEWNET))
 		die("unshare");
-	alone();
+	run_alone();
 	load(argv[1], 1024, 16);
 	measure("empty", 1, "-");
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {

@@ -1,30 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Times the data plane as it is meant to be timed: each run calls the target 32
- * times and puts the packet back after each call, so that no call sees what the
- * one before has made of it. (BPF_PROG_TEST_RUN's own repeat does not put it
- * back: from the second run on, an encapsulating program sees its own output.)
+ * Times the data plane: each call of the target is followed by putting the packet
+ * back, and by another tunnel's address.
  */
 #define MUX_NO_PROGRAMS
 #include "../../bpf/geneve-mux/geneve-mux.bpf.c"
+#include "../support/harness.bpf.h"
 
-#define CALLS	32
 #define HEADERS	50	/* Ethernet, IPv4, UDP, Geneve */
-
-struct bench {
-	__u32 tunnels;
-	__u32 pad;
-	__u64 random;
-	__u64 verdicts[8];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, struct bench);
-} bench SEC(".maps");
 
 __noinline int target_push(struct xdp_md *ctx)
 {
@@ -98,17 +81,6 @@ __noinline int target_usual(struct xdp_md *ctx)
 	ip->check = ~mux_fold(sum);
 	mux_stat(MUX_R_PUSH_REDIRECT, 0, len);
 	return bpf_redirect_map(&mux_devs, header->egress, 0);
-}
-
-static __always_inline __u32 next(struct bench *b)
-{
-	__u64 x = b->random;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	b->random = x;
-	return ((x >> 32) * b->tunnels) >> 32;
 }
 
 /* The Ethernet header of the frame as it first came. */

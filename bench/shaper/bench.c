@@ -14,28 +14,12 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
-#include <errno.h>
 #include <linux/bpf.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
+#include "../support/bench.h"
 #include "../../bpf/shaper/shaper.h"
 
-#define CALLS	32
-#define REPEAT	4000
 #define FRAME	74
 #define UNSPEC	((__u32)-1)
-
-struct bench {
-	__u32 subscribers;
-	__u32 pad;
-	__u64 random;
-	__u64 verdicts[8];
-};
 
 struct line {
 	__u32 addr[4];
@@ -44,36 +28,6 @@ struct line {
 	__u32 pad;
 };
 
-static struct bpf_object *object;
-static int samples;
-
-static void die(const char *what)
-{
-	fprintf(stderr, "%s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static struct bpf_map *map_of(const char *name)
-{
-	struct bpf_map *map = bpf_object__find_map_by_name(object, name);
-
-	if (!map)
-		die(name);
-	return map;
-}
-
-static void *mapped(const char *name)
-{
-	struct bpf_map *map = map_of(name);
-	size_t size = (size_t)bpf_map__value_size(map) * bpf_map__max_entries(map);
-	void *at = mmap(NULL, (size + 4095) & ~4095ul, PROT_READ | PROT_WRITE,
-			MAP_SHARED, bpf_map__fd(map), 0);
-
-	if (at == MAP_FAILED)
-		die(name);
-	return at;
-}
-
 /* The maps of the classifier keep the sizes they are made with. */
 static void load(const char *file, __u32 lines)
 {
@@ -81,18 +35,14 @@ static void load(const char *file, __u32 lines)
 	size_t size;
 	__u32 *mask;
 
-	bpf_object__close(object);
-	object = bpf_object__open_file(file, NULL);
-	if (!object)
-		die(file);
+	open_object(file);
 	bpf_map__set_max_entries(map_of("table"), lines);
 	bpf_object__for_each_map(map, object)
 		if (strstr(bpf_map__name(map), ".rodata")) {
 			mask = (__u32 *)bpf_map__initial_value(map, &size);
 			*mask = lines - 1;
 		}
-	if (bpf_object__load(object))
-		die("load");
+	load_object();
 }
 
 static void put(const char *map, const void *key, const struct shaper_class *class)
@@ -191,36 +141,22 @@ static void frame_to(int family, __u32 n, unsigned char *frame)
 	}
 }
 
-static double run(const char *name, const unsigned char *frame, int repeat,
-		  __u32 *verdict, __u32 *priority)
-{
-	static char out[8192];
-	struct bpf_program *program = bpf_object__find_program_by_name(object, name);
-	struct __sk_buff after = {};
-	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = FRAME,
-		    .data_out = out, .data_size_out = sizeof(out), .repeat = repeat,
-		    .ctx_out = &after, .ctx_size_out = sizeof(after));
-
-	if (!program || bpf_prog_test_run_opts(bpf_program__fd(program), &options))
-		die(name);
-	*verdict = options.retval;
-	*priority = after.priority;
-	return options.duration;
-}
-
 /* Before anything is timed: does the target find what it is timed for finding? */
 static void check(const char *target, int family, __u32 subscriber, __u32 expected)
 {
 	unsigned char frame[FRAME];
-	__u32 verdict, priority;
+	struct __sk_buff after = {};
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = FRAME,
+		    .repeat = 1, .ctx_out = &after, .ctx_size_out = sizeof(after));
 	char name[32];
 
 	snprintf(name, sizeof(name), "once_%s", target);
 	frame_to(family, subscriber, frame);
-	run(name, frame, 1, &verdict, &priority);
-	if (verdict != UNSPEC || priority != expected) {
+	run_program(name, &options);
+	if (options.retval != UNSPEC || after.priority != expected) {
 		fprintf(stderr, "%s of IPv%d subscriber %u: verdict %d, class %x instead of %x\n",
-			target, family, subscriber, (int)verdict, priority, expected);
+			target, family, subscriber, (int)options.retval, after.priority,
+			expected);
 		exit(1);
 	}
 }
@@ -242,44 +178,28 @@ static __u64 left(void)
 	return sum;
 }
 
-static int by_value(const void *a, const void *b)
-{
-	return (*(double *)a > *(double *)b) - (*(double *)a < *(double *)b);
-}
-
 static void measure(const char *target, int family, __u32 subscribers, const char *what)
 {
-	struct bench *bench = mapped("bench");
-	int i, nobody = !strcmp(what, "nobody");
-	__u64 calls, before = left();
+	struct bench *bench = start_bench(subscribers);
+	__u64 before = left(), calls = calls_timed(), without;
+	int nobody = !strcmp(what, "nobody");
 	unsigned char frame[FRAME];
-	__u32 verdict, priority;
-	double values[64], ns;
-	char name[32];
+	struct timing timing;
 
-	*bench = (struct bench){ .subscribers = subscribers,
-				 .random = 0x243f6a8885a308d3ull };
-	snprintf(name, sizeof(name), "bench_%s", target);
 	frame_to(family, 0, frame);
-	/* the first is a warm-up: it touches what it will touch */
-	for (i = -1; i < samples; i++) {
-		ns = run(name, frame, REPEAT, &verdict, &priority) / CALLS;
-		if (i >= 0)
-			values[i] = ns;
-	}
-	calls = (__u64)CALLS * REPEAT * (samples + 1);
-	if (verdict || bench->verdicts[7] != calls || left() - before != (nobody ? calls : 0)) {
-		fprintf(stderr, "%s: %llu of %llu calls, %llu without a class\n", name,
+	timing = time_target(target, frame, FRAME);
+	without = left() - before;
+	if (timing.verdict || bench->verdicts[7] != calls || without != (nobody ? calls : 0)) {
+		fprintf(stderr, "%s: %llu of %llu calls, %llu without a class\n", target,
 			(unsigned long long)bench->verdicts[7], (unsigned long long)calls,
-			(unsigned long long)(left() - before));
+			(unsigned long long)without);
 		exit(1);
 	}
-	qsort(values, samples, sizeof(double), by_value);
 	printf("{\"target\":\"%s\",\"family\":%d,\"subscribers\":%u,\"case\":\"%s\","
 	       "\"ns\":%.2f,\"min\":%.2f,\"max\":%.2f}\n", target, family, subscribers,
-	       what, values[samples / 2], values[0], values[samples - 1]);
+	       what, timing.median, timing.min, timing.max);
 	fflush(stdout);
-	munmap(bench, 4096);
+	end_bench(bench);
 }
 
 static void sweep(const char *file, int family, __u32 subscribers)
@@ -308,29 +228,16 @@ static void sweep(const char *file, int family, __u32 subscribers)
 	measure("download", family, subscribers, "prefix");
 }
 
-/* On one processor, and not put off it by others: its caches stay ours. */
-static void alone(void)
-{
-	struct sched_param parameters = { .sched_priority = 50 };
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(libbpf_num_possible_cpus() - 1, &set);
-	if (sched_setaffinity(0, sizeof(set), &set) ||
-	    sched_setscheduler(0, SCHED_FIFO, &parameters))
-		die("processor");
-}
-
 int main(int argc, char **argv)
 {
 	static const __u32 sizes[] = { 1, 1000, 10000, 100000 };
 	unsigned int i;
 
-	if (argc < 3 || (samples = atoi(argv[2])) < 1 || samples > 64) {
+	if (argc < 3 || !read_samples(argv[2])) {
 		fprintf(stderr, "bench OBJECT SAMPLES(1-64)\n");
 		return 1;
 	}
-	alone();
+	run_alone();
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		sweep(argv[1], 4, sizes[i]);
 		sweep(argv[1], 6, sizes[i]);

@@ -1,28 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Times the classifier: each run calls the target 32 times and gives the packet
- * another subscriber's address after each call. (BPF_PROG_TEST_RUN's own repeat
- * would ask for one and the same address again and again.)
+ * Times the classifier: each call of the target is followed by another
+ * subscriber's address.
  */
 #define SHAPER_NO_PROGRAMS
 #include "../../bpf/shaper/classify.bpf.c"
-
-#define CALLS	32
-
-struct bench {
-	__u32 subscribers;
-	__u32 pad;
-	__u64 random;
-	__u64 verdicts[8];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, struct bench);
-} bench SEC(".maps");
+#include "../support/harness.bpf.h"
 
 __noinline int target_empty(struct __sk_buff *skb)
 {
@@ -119,17 +102,6 @@ __noinline int target_table(struct __sk_buff *skb)
 		}
 	}
 	return TC_ACT_OK;
-}
-
-static __always_inline __u32 next(struct bench *b)
-{
-	__u64 x = b->random;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	b->random = x;
-	return ((x >> 32) * b->subscribers) >> 32;
 }
 
 enum { EMPTY, DOWNLOAD, TRIE, TABLE };
