@@ -15,6 +15,7 @@ export { Bridge, type BridgeProps } from "./bridge";
 export type { InNamespaceProps, LinkSysctls } from "./common";
 export { sha256 } from "./digest";
 export { Files, type FileProps, type FilesProps } from "./files";
+export { Executable, type ExecutableProps } from "./executable";
 export {
   Firewall,
   type FilterChain,

@@ -4,7 +4,8 @@ import { mapPin, programPin } from "../../lib/kinds/bpf/names";
 import { object, objectDigest, objectPath } from "../../lib/kinds/bpf/object";
 import { program } from "../../lib/kinds/bpf/program";
 import { addFindings, Composite, KernelObject, lifecycleOf, type LifecycleProps } from "../../lib/synth";
-import { packagedSources, readSources } from "./sources";
+import { packagedSources, readSources } from "../sources";
+import { statisticsOf, type BpfStatistics } from "./statistics";
 
 /** Programs of one source, and what becomes of their maps. */
 export interface BpfObjectProps extends LifecycleProps {
@@ -63,8 +64,8 @@ export class BpfObject extends Composite {
 
   constructor(scope: Construct, id: string, props: BpfObjectProps) {
     super(scope, id);
-    const { name = id, flags = [], programs, onMapChange, sharedMaps = {} } = props;
-    const { files, problems } = readSources(props.folder ?? packagedSources(), props.source);
+    const { name = id, flags = [], programs, onMapChange, sharedMaps = {}, statistics } = props;
+    const { files, problems } = readSources(props.folder ?? packagedSources(), props.source, flags);
     const main = posix.normalize(props.source);
     this.name = name;
     this.version = objectDigest({ main, sources: files, flags });

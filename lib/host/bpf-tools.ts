@@ -4,15 +4,12 @@ import { HostError } from "./operation";
 import { absolutePath, netnsName, quote, quoteAll } from "./quote";
 
 /**
- * How a host builds, loads and pins eBPF programs: clang, bpftool(8) and the bpf file system. Programs and maps
+ * How a host loads and pins eBPF programs: bpftool(8) and the bpf file system. Programs and maps
  * are pinned below one folder, of which `current` names the version in use.
  */
 
 type BpfQuery = Extract<Query, { tool: "bpftool" | "bpf-pins" | "sha256sum" }>;
-type BpfStep = Extract<
-  Step,
-  { tool: "clang" | "bpf-mkdir" | "bpf-rm" | "bpf-ln" | "bpf-copy" | "clsact-del" }
->;
+type BpfStep = Extract<Step, { tool: "bpf-mkdir" | "bpf-rm" | "bpf-ln" | "bpf-copy" | "clsact-del" }>;
 
 /** Where all pins are. */
 const PINS = "/sys/fs/bpf/netloom";
@@ -131,8 +128,6 @@ export function bpfCommand(step: BpfStep): { needs: readonly string[]; script: s
         needs: ["bpftool", "awk"],
         script: `nl_copy ${quoteAll([pinPath(step.from), pinPath(step.to)])}`,
       };
-    case "clang":
-      return build(step);
   }
 }
 
@@ -142,27 +137,6 @@ function remove({ path, keep }: Extract<Step, { tool: "bpf-rm" }>): string {
   const kept =
     keep.length === 0 ? "" : `case \${nl_p##*/} in ${keep.map(pinName).join(" | ")}) continue ;; esac; `;
   return `for nl_p in ${folder}/*; do ${kept}[ ! -e "$nl_p" ] || rm -rf --one-file-system -- "$nl_p" || break; done`;
-}
-
-/** A source's path below the folder that it is built in. */
-const SOURCE = /^[A-Za-z0-9_][A-Za-z0-9_.-]*(\/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$/;
-
-/** The sources go to a folder of their own; what comes out is moved into place whole, the record of it last. */
-function build({ files, args, object, record }: Extract<Step, { tool: "clang" }>) {
-  const names = Object.keys(files);
-  const bad = names.find((name) => !SOURCE.test(name));
-  if (bad !== undefined) throw new HostError(`${JSON.stringify(bad)} is no path of a source`);
-  const folder = `${absolutePath(object)}_build`;
-  const folders = [...new Set(names.map((name) => `${folder}/${name}`.replace(/\/[^/]*$/, "")))];
-  const writes = names.map(
-    (name) => `printf '%s' ${quote(files[name] ?? "")} >${quote(`${folder}/${name}`)}`,
-  );
-  const script = [
-    `rm -rf -- ${quote(folder)} && mkdir -p -- ${quoteAll([folder, ...folders])}`,
-    ...writes,
-    `nl_clang ${quoteAll([folder, object, absolutePath(record), ...args])}`,
-  ].join(" &&\n");
-  return { needs: ["clang", "sha256sum", "mkdir", "mv", "rm"], script };
 }
 
 /** A path below {@link PINS}. The bpf file system keeps names with a dot for itself. */
@@ -208,11 +182,4 @@ nl_copy() {
         value = part[2]; sub(/\\].*/, "", value)
         print "map update pinned " to " key hex " bytes(part[1]) " value hex " bytes(value) }' |
     bpftool batch file - >/dev/null
-}
-nl_clang() {
-  nl_d=$1 nl_o=$2 nl_w=$3; shift 3
-  ( cd -- "$nl_d" && exec clang "$@" -o out.o </dev/null ) && nl_h=$(sha256sum <"$nl_d/out.o") || { rm -rf -- "$nl_d"; rmdir -- "\${nl_o%/*}" 2>/dev/null; return 1; }
-  { printf '%s\\n' "\${nl_h%% *}"; clang --version | head -n1; } >"$nl_d/out.record" &&
-    mv -f -- "$nl_d/out.o" "$nl_o" && mv -f -- "$nl_d/out.record" "$nl_w"; nl_r=$?
-  rm -rf -- "$nl_d"; return $nl_r
 }`;

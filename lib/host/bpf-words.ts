@@ -1,15 +1,7 @@
-/**
- * What clang and the verifier say is long, and all of a compiler's errors matter while only the end of a verifier's
- * log does.
- */
+/** What the verifier says is long, and only the end of its log matters. */
 
 /** Lines of the verifier's log that are kept: the instructions before the one that it refused. */
 const KEPT = 24;
-
-/** What the compiler said, whole: file, line and column of each error. */
-export function explainBuild(stderr: string): string {
-  return `clang could not build it:\n${stderr.trim() || "it ended without a word"}`;
-}
 
 /**
  * What a failed `bpftool prog load` said, with the verifier's log cut to its end; undefined for another command.

@@ -28,6 +28,7 @@ const packages: Readonly<Record<string, string>> = {
   mount: "mount",
   bpftool: "bpftool",
   clang: "clang",
+  cc: "gcc",
   awk: "mawk",
   sha256sum: "coreutils",
   ln: "coreutils",

@@ -1,5 +1,6 @@
 import type { Fact, FileFact, Query } from "../kinds/step";
 import { bpfQuestion } from "./bpf-tools";
+import { compilerQuestion } from "./build-tools";
 import type { Answer } from "./exchange";
 import { absolutePath, netnsName, quote, quoteAll, sysctlPath } from "./quote";
 import { systemQuestion } from "./system-tools";
@@ -41,6 +42,10 @@ export function renderQuery(query: Query): RenderedQuery {
       const question = bpfQuestion(query);
       const { needs, script } = question;
       return { needs, scripts: [script], read: ([answer]) => (answer ? question.read(answer) : skipped) };
+    }
+    case "cc": {
+      const { script, read } = compilerQuestion;
+      return { needs: [], scripts: [script], read: ([answer]) => (answer ? read(answer) : skipped) };
     }
     case "systemctl":
     case "dpkg-query": {

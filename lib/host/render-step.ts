@@ -1,6 +1,7 @@
 import type { Step } from "../kinds/step";
 import { bpfCommand, enter } from "./bpf-tools";
-import { explainBuild, explainLoad } from "./bpf-words";
+import { explainLoad } from "./bpf-words";
+import { buildCommand, explainBuild } from "./build-tools";
 import type { Answer } from "./exchange";
 import { HostError } from "./operation";
 import { absolutePath, batchLine, commandWords, netnsName, quote, quoteAll, sysctlPath } from "./quote";
@@ -70,13 +71,17 @@ export function renderRun(run: Run, { word, folder }: Workplace): RenderedRun {
     case "remove":
       return alone(run, ["rm", "rmdir"], remove(steps[0] as StepOf<"remove">));
     case "clang":
+    case "cc": {
+      const { needs, script } = buildCommand(steps[0] as StepOf<"clang" | "cc">);
+      return alone(run, needs, script);
+    }
     case "bpf-mkdir":
     case "bpf-rm":
     case "bpf-ln":
     case "bpf-copy":
     case "clsact-del": {
       const { needs, script } = bpfCommand(
-        steps[0] as StepOf<"clang" | "bpf-mkdir" | "bpf-rm" | "bpf-ln" | "bpf-copy" | "clsact-del">,
+        steps[0] as StepOf<"bpf-mkdir" | "bpf-rm" | "bpf-ln" | "bpf-copy" | "clsact-del">,
       );
       return alone(run, needs, script);
     }
@@ -281,7 +286,7 @@ function alone(run: Run, needs: readonly string[], script: string): RenderedRun 
     failure: (answer) => ({
       share: 0,
       began: MAY_DO_HALF.has(run.tool),
-      message: run.tool === "clang" ? explainBuild(answer.stderr) : said(name, run.netns, answer),
+      message: explainBuild(run.tool, answer.stderr) ?? said(name, run.netns, answer),
     }),
   };
 }

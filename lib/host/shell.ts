@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { bpfPreamble } from "./bpf-tools";
+import { buildPreamble } from "./build-tools";
 import { type Capabilities, probes, readCapabilities } from "./capabilities";
 import { type Answer, answers, type Command, FrameReader, framingPreamble, renderExchange } from "./exchange";
 import { lockPreamble } from "./lock";
@@ -29,6 +30,7 @@ cd /
 ${framingPreamble(nonce)}
 ${stepPreamble}
 ${bpfPreamble}
+${buildPreamble}
 ${lockPreamble}
 `;
 

@@ -3,6 +3,7 @@ import { attachment } from "./bpf/attachment";
 import { mapEntries } from "./bpf/map-entries";
 import { object } from "./bpf/object";
 import { program } from "./bpf/program";
+import { executable } from "./executable";
 import { files } from "./files";
 import { firewall } from "./firewall";
 import { fou } from "./fou";
@@ -21,6 +22,7 @@ import { unit } from "./unit";
 /** Every kind that the provider serves. Adding one is its file, its fixtures and its line here. */
 export const kinds: readonly AnyKind[] = [
   attachment,
+  executable,
   files,
   firewall,
   fou,

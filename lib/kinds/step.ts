@@ -22,6 +22,8 @@ export type Query =
   | { readonly tool: "bpf-pins"; readonly path: string }
   /** SHA-256 of files by absolute path; the fact is `Record<path, hexadecimal digits>`, absent files left out. */
   | { readonly tool: "sha256sum"; readonly paths: readonly string[] }
+  /** The C compiler's name and version; the fact is text, empty where there is none. */
+  | { readonly tool: "cc"; readonly args: readonly ["--version"] }
   /** `systemctl show …`; the fact is `Record<property, text>`. A unit that is not there has `LoadState=not-found`. */
   | { readonly tool: "systemctl"; readonly args: readonly string[] }
   /**
@@ -99,11 +101,12 @@ export type Step =
   /** Every entry of one pinned map written to another with keys and values of the same size. */
   | { readonly tool: "bpf-copy"; readonly from: string; readonly to: string }
   /**
-   * Sources compiled by clang(1) in a folder of their own; `args` names the main one, and `-o` is added. The object
-   * is moved into place when it is whole, then the record: its SHA-256 and the compiler's version, a line each.
+   * Sources compiled by clang(1) or cc(1) in a folder of their own; `args` names what is compiled, and `-o` is added.
+   * What comes out is moved into place when it is whole, then the record: its SHA-256 and the compiler's version, a
+   * line each.
    */
   | {
-      readonly tool: "clang";
+      readonly tool: "clang" | "cc";
       readonly files: Readonly<Record<string, string>>;
       readonly args: readonly string[];
       readonly object: string;

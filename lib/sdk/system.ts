@@ -1,7 +1,11 @@
+import { executable } from "../kinds/executable";
 import { files } from "../kinds/files";
 import { packages } from "../kinds/packages";
 import { unit } from "../kinds/unit";
 import { resourceOf } from "./resource";
+
+/** An executable built from C sources. */
+export class Executable extends resourceOf(executable) {}
 
 /** Text files of a directory. */
 export class Files extends resourceOf(files) {}

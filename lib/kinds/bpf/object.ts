@@ -1,42 +1,27 @@
-import { createHash } from "node:crypto";
 import { z } from "zod";
-import { found } from "../found";
+import { artifactQueries, observeArtifacts, removeArtifact, type Artifact } from "../build/artifact";
+import { buildDigest, compilerFlags, sortedSources, sourcePath, sourceTexts } from "../build/sources";
 import { defineKind, inPlace, replace, type Located } from "../kind";
-import { recordError } from "../records";
-import { quoted, text } from "../schemas";
-import type { FileFact, Query, Step } from "../step";
+import { quoted } from "../schemas";
+import type { Step } from "../step";
 import { OBJECTS, pinName } from "./names";
-
-const path = text((value) =>
-  /^[A-Za-z0-9_][A-Za-z0-9_.-]*(\/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$/.test(value) && value.length <= 200
-    ? undefined
-    : `${quoted(value)} is not a relative path of letters, digits, "_", "-", "." and "/"`,
-);
 
 /** Flags that say how to compile, and none that reads, writes or runs anything. */
 const FLAG =
   /^-([DU][A-Za-z_][A-Za-z0-9_]*(=[A-Za-z0-9_.-]*)?|O[0-3s]|mcpu=v[1-4]|std=[a-z0-9]+|W[a-z][a-z0-9=-]*|I[A-Za-z0-9_][A-Za-z0-9_./-]*|f(no-)?(unroll-loops|inline|strict-aliasing|short-enums))$/;
 
-const flag = text((value) =>
-  FLAG.test(value) && !value.includes("..")
-    ? undefined
-    : `${quoted(value)} is not among the flags that are passed to clang: -D, -U, -O, -W, -mcpu=v1 to v4, -std= and -I ` +
-      "with a folder of the sources",
+const flags = compilerFlags(
+  FLAG,
+  "clang: -D, -U, -O, -W, -mcpu=v1 to v4, -std= and -I with a folder of the sources",
 );
 
 const schema = z.strictObject({
   name: pinName.describe("Names the object on the host: 1 to 48 letters, digits, `_` and `-`."),
-  main: path.describe("Path of the source that is compiled, among `sources`: `shaper/classify.bpf.c`."),
-  sources: z
-    .record(
-      path,
-      z.string({ error: "must be text" }).refine((content) => !content.includes("\0"), "holds a NUL byte"),
-      { error: recordError("must be an object of texts by relative path") },
-    )
-    .overwrite((sources) => Object.fromEntries(Object.entries(sources).sort(([a], [b]) => (a < b ? -1 : 1))))
-    .describe('Text of the main source and of every header that it includes by `#include "…"`, by path.'),
-  flags: z
-    .array(flag, { error: "must be a list of flags" })
+  main: sourcePath.describe("Path of the source that is compiled, among `sources`: `shaper/classify.bpf.c`."),
+  sources: sourceTexts.describe(
+    'Text of the main source and of every header that it includes by `#include "…"`, by path.',
+  ),
+  flags: flags
     .default([])
     .describe(
       "Flags of clang(1) after the usual `-g -O2 -target bpf -mcpu=v3 -Wall`: -D, -U, -O, -W, -mcpu=, -std=, -I.",
@@ -56,33 +41,20 @@ export function objectDigest({
   sources,
   flags = [],
 }: Pick<Spec, "main" | "sources"> & { flags?: readonly string[] }): string {
-  const parts = Object.entries(sources).sort(([a], [b]) => (a < b ? -1 : 1));
-  return createHash("sha256")
-    .update(JSON.stringify([main, parts, flags]))
-    .digest("hex")
-    .slice(0, 16);
+  return buildDigest([main, sortedSources(sources), flags]);
 }
 
 /** Where an object is on its host. */
 export const objectPath = (name: string, digest: string) => `${OBJECTS}/${digest}/${name}.bpf.o`;
 
 /** Where it is written what came out of the compiler. */
-const recordOf = (path: string) => path.replace(/\.o$/, ".record");
+const artifactAt = (object: string): Artifact => ({ object, record: object.replace(/\.o$/, ".record") });
 
-interface Place {
-  readonly object: string;
-  readonly record: string;
-}
-
-function placeOf(spec: Part): Place | undefined {
+function placeOf(spec: Part): Artifact | undefined {
   const { name, main, sources, flags } = spec;
   if (name === undefined || main === undefined || sources === undefined) return undefined;
-  const object = objectPath(name, objectDigest({ main, sources, flags }));
-  return { object, record: recordOf(object) };
+  return artifactAt(objectPath(name, objectDigest({ main, sources, flags })));
 }
-
-const recordQuery = ({ record }: Place): Query => ({ tool: "file", paths: [record] });
-const sumQuery = ({ object }: Place): Query => ({ tool: "sha256sum", paths: [object] });
 
 /** Headers of the C library that are the machine's own are elsewhere on each; a folder that is not there is no harm. */
 const SYSTEM = ["x86_64", "aarch64", "arm", "riscv64"].flatMap((machine) => [
@@ -90,7 +62,7 @@ const SYSTEM = ["x86_64", "aarch64", "arm", "riscv64"].flatMap((machine) => [
   `/usr/include/${machine}-linux-gnu${machine === "arm" ? "eabihf" : ""}`,
 ]);
 
-const build = (spec: Spec, { object, record }: Place): Step => ({
+const build = (spec: Spec, { object, record }: Artifact): Step => ({
   tool: "clang",
   files: spec.sources,
   args: [
@@ -102,13 +74,6 @@ const build = (spec: Spec, { object, record }: Place): Step => ({
   object,
   record,
 });
-
-const folderOf = (path: string) => path.slice(0, path.lastIndexOf("/"));
-
-const remove = (path: string): Step[] => [
-  { tool: "remove", path: recordOf(path) },
-  { tool: "remove", path, prune: [folderOf(path), folderOf(folderOf(path))] },
-];
 
 /** eBPF sources compiled on the host into a file that is named by what it was made from. */
 export const object = defineKind({
@@ -135,23 +100,15 @@ export const object = defineKind({
   },
   queries(spec) {
     const place = placeOf(spec);
-    return place === undefined ? [] : [recordQuery(place), sumQuery(place)];
+    return place === undefined ? [] : artifactQueries(place);
   },
   observe(facts, specs) {
-    const present = new Map<string, { spec: Spec; isWhole: boolean }>();
-    for (const spec of specs) {
-      const place = placeOf(spec);
-      if (place === undefined || present.has(place.object)) continue;
-      const sum = (found(facts, sumQuery(place)) as Record<string, string>)[place.object];
-      const record = (found(facts, recordQuery(place)) as Record<string, FileFact>)[place.record];
-      if (sum === undefined && record === undefined) continue;
-      const isWhole = record?.content.startsWith(`${sum}\n`) === true;
-      present.set(place.object, { spec: spec as Spec, isWhole });
-    }
+    const present = observeArtifacts(facts, specs, placeOf);
     const [first] = present;
     if (first === undefined) return undefined;
-    const [path, { spec, isWhole }] = first;
-    const others = [...present.keys()].filter((one) => one !== path || !isWhole);
+    const { isWhole } = first;
+    const spec = first.spec as Spec;
+    const others = present.filter((one) => one !== first || !isWhole).map(({ artifact }) => artifact.object);
     const stale = others.length > 0 && { stale: others };
     // One that was altered was made from no sources that anybody knows.
     return { ...spec, ...(!isWhole && { sources: {} }), ...stale };
@@ -166,7 +123,7 @@ export const object = defineKind({
       desired === undefined || wanted === undefined || now?.object === wanted.object
         ? []
         : [build(desired, wanted)];
-    return [...made, ...gone.flatMap(remove)];
+    return [...made, ...gone.flatMap((one) => removeArtifact(artifactAt(one)))];
   },
   explain(error) {
     if (/'bpf\/[a-z_]+\.h' file not found/.test(error))

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import * as nodePath from "node:path";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import ts from "typescript";
@@ -52,14 +53,17 @@ function planOf(code: string): readonly netloom.PlannedResource[] {
   const modules: Record<string, unknown> = {
     netloom: { ...netloom, App: PlanningApp },
     "@pulumi/pulumi": pulumi,
+    "node:path": nodePath,
   };
   const { outputText } = ts.transpileModule(code, {
     compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022 },
   });
   const module = { exports: {} };
   // eslint-disable-next-line @typescript-eslint/no-implied-eval -- the project's own documentation
-  const run = new Function("require", "exports", "module", outputText) as (...args: unknown[]) => void;
-  run((name: string) => modules[name], module.exports, module);
+  const run = new Function("require", "exports", "module", "__dirname", outputText) as (
+    ...args: unknown[]
+  ) => void;
+  run((name: string) => modules[name], module.exports, module, join(root, "test/fixtures/docs"));
   if (plan === undefined) throw new Error("the program does not deploy its app");
   return plan;
 }

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { packagedSources, readSources } from "../../../../constructs/bpf/sources";
-import { temporaryFolder } from "../../../support/folder";
+import { packagedSources, readSources } from "../../../constructs/sources";
+import { temporaryFolder } from "../../support/folder";
 
 const folder = temporaryFolder();
 
@@ -46,4 +46,12 @@ test("the programs of this package are found", () => {
   expect(Object.keys(readSources(packagedSources(), "xdp-pass/xdp-pass.bpf.c").files)).toEqual([
     "xdp-pass/xdp-pass.bpf.c",
   ]);
+});
+
+test("several sources are read together, and headers are looked for in the folders of -I", () => {
+  write({ "one.c": '#include "in.h"\n', "two.c": '#include "x/x.h"\n', "more/in.h": "", "x/x.h": "" });
+  expect(readSources(folder.path, ["one.c", "two.c"], ["-DA", "-Imore"])).toEqual({
+    files: expect.objectContaining({ "more/in.h": "", "two.c": expect.any(String), "x/x.h": "" }),
+    problems: [],
+  });
 });
