@@ -8,14 +8,15 @@ export {
   type BpfFieldType,
   type BpfMapProps,
   type BpfObjectProps,
+  type BpfStatistics,
   type TcProgramProps,
   type XdpProgramProps,
 } from "./bpf";
 export { Bridge, type BridgeProps } from "./bridge";
 export type { InNamespaceProps, LinkSysctls } from "./common";
 export { sha256 } from "./digest";
-export { Files, type FileProps, type FilesProps } from "./files";
 export { Executable, type ExecutableProps } from "./executable";
+export { Files, type FileProps, type FilesProps } from "./files";
 export {
   Firewall,
   type FilterChain,

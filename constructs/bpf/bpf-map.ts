@@ -2,19 +2,7 @@ import type { Construct } from "constructs";
 import { mapEntries } from "../../lib/kinds/bpf/map-entries";
 import { KernelObject, lifecycleOf, type LifecycleProps } from "../../lib/synth";
 import type { BpfObject } from "./bpf-object";
-
-/**
- * How a field is bytes: a whole number in the host's order or the network's (`be`), an address, the key of an LPM trie
- * (`prefix4`, `prefix6`: `192.0.2.0/24`), hexadecimal digits of N bytes, or N zero bytes between fields.
- */
-export type BpfFieldType =
-  | ("u8" | "u16" | "u32" | "u64" | "s32" | "be16" | "be32" | "be64")
-  | ("ipv4" | "ipv6" | "mac" | "prefix4" | "prefix6")
-  | `bytes:${number}`
-  | `pad:${number}`;
-
-/** One field's type, or the type of each field by name, in their order in memory. */
-export type BpfFields = BpfFieldType | Readonly<Record<string, BpfFieldType>>;
+import { fieldsOf, type BpfFields } from "./fields";
 
 /** Entries of one map. */
 export interface BpfMapProps extends LifecycleProps {
@@ -68,9 +56,4 @@ export class BpfMap extends KernelObject {
     this.node.addDependency(object);
     object.filledBy(this);
   }
-}
-
-function fieldsOf(only: string, fields: BpfFields) {
-  if (typeof fields === "string") return [{ name: only, type: fields }];
-  return Object.entries(fields).map(([name, type]) => ({ name, type }));
 }

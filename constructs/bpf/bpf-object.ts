@@ -43,6 +43,11 @@ export interface BpfObjectProps extends LifecycleProps {
    * @default - none
    */
   readonly sharedMaps?: Readonly<Record<string, BpfObject>>;
+  /**
+   * What the programs count, by what each table is called: small letters, digits and `-`. `netloom stats` shows them.
+   * @default - none
+   */
+  readonly statistics?: Readonly<Record<string, BpfStatistics>>;
 }
 
 /**
@@ -90,6 +95,7 @@ export class BpfObject extends Composite {
         version: this.version,
         programs,
         onMapChange,
+        ...(statistics && { statistics: statisticsOf(statistics) }),
         ...(Object.keys(sharedMaps).length > 0 && {
           sharedMaps: Object.fromEntries(Object.entries(sharedMaps).map(([map, owner]) => [map, owner.name])),
         }),

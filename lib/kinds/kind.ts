@@ -100,6 +100,23 @@ export type Claim =
       readonly path: readonly (string | number)[];
     };
 
+/** One line of a table of counters. */
+export interface CounterRow {
+  /** What was counted, by column: `{ reason: "no route" }`. */
+  readonly of: Readonly<Record<string, string>>;
+  /** How many: numbers, as text where they are above 2^53. */
+  readonly counters: Readonly<Record<string, number | string>>;
+}
+
+/** A table of counters that an object keeps on its host. */
+export interface Counters {
+  /** What the table is called, such as `reasons`. */
+  readonly name: string;
+  readonly queries: readonly Query[];
+  /** @throws Error when they cannot be read */
+  read(facts: Facts): readonly CounterRow[];
+}
+
 /** One kind of kernel object: its schema and the pure functions between what is wanted and what is there. */
 export interface Kind<Schema extends z.ZodObject = z.ZodObject> {
   /** Pulumi's type token: `netloom:<module>:<Kind>`. */
@@ -148,6 +165,8 @@ export interface Kind<Schema extends z.ZodObject = z.ZodObject> {
   ): readonly Step[];
   /** What the object takes up, for the checks of a whole program. */
   claims?(spec: z.output<Schema>): readonly Claim[];
+  /** What the object counts, for whoever wants to look: no part of its state, which counting does not change. */
+  statistics?(spec: z.output<Schema>): readonly Counters[];
   /** Turns what the kernel said of a failed step into what the user can do, or leaves it (undefined). */
   explain?(error: string, spec: z.output<Schema>): string | undefined;
 }

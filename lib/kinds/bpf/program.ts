@@ -6,6 +6,7 @@ import { quoted, set, text } from "../schemas";
 import type { Facts, PinsFact, Query, Step } from "../step";
 import { isAlike, mapLayouts, migrationProblem, type MapLayout } from "./btf";
 import { folderOf, mapPin, pinName, symbol, version } from "./names";
+import { countersOf, statisticsFindings, statisticsSchema } from "./statistics";
 
 const objectFile = text((path) =>
   /^\/[A-Za-z0-9_./@+-]+\.o$/.test(path) && !path.includes("..")
@@ -37,6 +38,9 @@ const schema = z.strictObject({
     .record(symbol, pinName, { error: recordError("must be an object of program names by map") })
     .optional()
     .describe("Maps that are another Program's: by the map's name, the name of the Program that has it."),
+  statistics: statisticsSchema
+    .optional()
+    .describe("What the programs count in their maps, by what a table is called: for `netloom stats`."),
   loaded: z
     .strictObject({
       folder: z.string(),
@@ -134,13 +138,17 @@ export const program = defineKind({
     programs: inPlace(),
     onMapChange: inPlace(),
     sharedMaps: inPlace(),
+    statistics: inPlace(),
     loaded: inPlace(),
   },
   ownership: "object",
   identity: ({ name }) => [name],
   locate: ([name, ...more]) => (name === undefined || more.length > 0 ? undefined : { name }),
-  check: ({ loaded }) =>
-    loaded === undefined ? [] : [{ path: ["loaded"], message: "is reported: it cannot be set" }],
+  check: ({ loaded, statistics }) => [
+    ...(loaded === undefined ? [] : [{ path: ["loaded"], message: "is reported: it cannot be set" }]),
+    ...statisticsFindings(statistics),
+  ],
+  statistics: ({ name, statistics }) => countersOf(name, statistics),
   queries: (spec) => [pinsQuery(spec), ...(spec.object === undefined ? [] : [objectQuery(spec)])],
   observe(facts, specs) {
     const [wanted] = specs;
@@ -148,7 +156,7 @@ export const program = defineKind({
     if (pins.current === undefined) return undefined;
     const maps = mapLayouts(pins.btf);
     const inUse = versionOf(pins.current);
-    const { onMapChange = "migrate", programs, sharedMaps } = wanted;
+    const { onMapChange = "migrate", programs, sharedMaps, statistics } = wanted;
     const of = specs.find((spec) => spec.version === inUse) ?? wanted;
     const whole = missingMaps(pins, maps).length === 0 && Object.keys(pins.programs).length > 0;
     return {
@@ -158,6 +166,8 @@ export const program = defineKind({
       ...(programs && { programs: programs.filter((one) => one in pins.programs) }),
       onMapChange,
       ...(of.sharedMaps && sharedMaps && { sharedMaps: of.sharedMaps }),
+      // What the counters are called is ours to say, and nowhere on the host.
+      ...(statistics && { statistics }),
       loaded: {
         folder: pins.current,
         maps: Object.fromEntries(Object.entries(maps).filter(([name]) => name in pins.maps)),
