@@ -2,10 +2,12 @@
 import { Command, CommanderError } from "commander";
 
 import { labCommand } from "./lab";
+import { statsCommand } from "./stats";
 
 const program = new Command("netloom")
   .description("Linux network data planes as code: what is not Pulumi's own")
   .addCommand(labCommand())
+  .addCommand(statsCommand())
   .showHelpAfterError("(--help shows what there is)")
   .exitOverride();
 for (const command of allOf(program)) command.exitOverride();
