@@ -87,6 +87,7 @@ export {
   type ReadLibreQoS,
   type SubscriberProps,
   type SubscribersOptions,
+  type TunnelAddresses,
   type TunnelPools,
 } from "./isp";
 export {
