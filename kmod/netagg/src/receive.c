@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Packets that come in: led back to the primary path, and put in order. */
+#include <net/addrconf.h>
+#include <net/ip.h>
+#include <net/route.h>
+
+#include "netagg_int.h"
+#include "mark.h"
+
+/* Which path a packet came on, kept in it until it is delivered. */
+void netagg_tag(struct sk_buff *skb, u8 index, bool encap)
+{
+	struct netagg_mark *mark = netagg_mark(skb);
+
+	mark->magic = NETAGG_MARK;
+	mark->index = index;
+	mark->encap = encap;
+}
+
+static int tag_of(struct sk_buff *skb)
+{
+	const struct netagg_mark *mark = netagg_mark(skb);
+
+	return mark->magic == NETAGG_MARK && mark->index < NETAGG_MAX_PATHS ?
+	       mark->index : -1;
+}
+
+static bool is_ours(struct net *net, u8 family, const union nf_inet_addr *addr)
+{
+	if (family == NFPROTO_IPV4)
+		return inet_addr_type(net, addr->ip) == RTN_LOCAL;
+#if IS_ENABLED(CONFIG_IPV6)
+	return ipv6_chk_addr(net, &addr->in6, NULL, 0);
+#else
+	return false;
+#endif
+}
+
+/* Before connection tracking: what follows sees the primary path only. */
+unsigned int netagg_early(struct sk_buff *skb,
+			  const struct nf_hook_state *state, u8 family)
+{
+	struct netagg_net *nn = netagg_pernet(state->net);
+	const struct netagg_path *path;
+	struct netagg_packet p;
+	bool source = false;
+	int index;
+
+	if (!netagg_parse(skb, family, &p)) {
+		netagg_map_icmp(nn, skb, family);
+		return NF_ACCEPT;
+	}
+	path = netagg_end_find(nn, NETAGG_ROLE_RECEIVER, family, &p.dst,
+			       p.dport);
+	if (!path) {
+		path = netagg_end_find(nn, NETAGG_ROLE_SENDER, family, &p.src,
+				       p.sport);
+		source = true;
+		/* What is on its way to another host is not ours. */
+		if (path && path->index &&
+		    !is_ours(state->net, family, &p.dst))
+			path = NULL;
+	}
+	if (!path)
+		return NF_ACCEPT;
+	index = path->index;
+	if (index) {
+		const struct netagg_path *primary = &path->rule->path[0];
+
+		if (!netagg_rewrite(skb, &p, source, &primary->addr,
+				    primary->port))
+			return NF_DROP;
+	} else if (netagg_mark(skb)->magic == NETAGG_MARK &&
+		   netagg_mark(skb)->encap) {
+		/* Unwrapped: its addresses say nothing of its path. */
+		index = tag_of(skb);
+		if (index < 0 || index >= path->rule->npaths)
+			index = 0;
+	}
+	netagg_tag(skb, index, false);
+	return NF_ACCEPT;
+}
+
+/* The last thing before the socket. */
+unsigned int netagg_late(struct sk_buff *skb,
+			 const struct nf_hook_state *state, u8 family)
+{
+	struct netagg_net *nn = netagg_pernet(state->net);
+	const union nf_inet_addr *far;
+	struct netagg_packet p;
+	struct netagg_rule *rule;
+	struct netagg_peer *peer;
+	struct netagg_flow *flow;
+	__be16 far_port;
+	int index;
+
+	if (!netagg_parse(skb, family, &p))
+		return NF_ACCEPT;
+	rule = netagg_rule_find(nn, NETAGG_ROLE_RECEIVER, family, &p.dst,
+				p.dport);
+	if (rule) {
+		far = &p.src;
+		far_port = p.sport;
+		peer = netagg_peer_find(rule, far);
+	} else {
+		rule = netagg_rule_find(nn, NETAGG_ROLE_SENDER, family, &p.src,
+					p.sport);
+		if (!rule)
+			return NF_ACCEPT;
+		far = &p.dst;
+		far_port = p.dport;
+		peer = rule->self;
+	}
+	index = tag_of(skb);
+	if (index >= 0) {
+		const struct netagg_path *path = &rule->path[index];
+		u32 packets, bytes = netagg_wire_bytes(skb, &p, &packets);
+
+		this_cpu_add(path->counters->rx_packets, packets);
+		this_cpu_add(path->counters->rx_bytes, bytes);
+		if (peer)
+			netagg_link_heard(peer, index, netagg_now());
+	}
+	if (!p.len && !p.rst)
+		return NF_ACCEPT;
+	flow = netagg_flow_get(rule, far, far_port, true);
+	if (!flow)
+		return NF_ACCEPT;
+	return netagg_resequence(flow, skb, &p, index, state) ? NF_STOLEN :
+								NF_ACCEPT;
+}
