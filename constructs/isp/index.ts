@@ -31,8 +31,8 @@ export type {
 export type { NetworkTree } from "./network-tree";
 export { assignNumbers } from "./numbers";
 export type { Numbered, NumberLimit } from "./numbers";
-export { nftPortBlock, PortBlocks } from "./port-blocks";
-export type { NftPortBlock, PortBlock, PortBlockOptions } from "./port-blocks";
+export { PortBlocks } from "./port-blocks";
+export type { PortBlock, PortBlockOptions } from "./port-blocks";
 export type { ReadFile } from "./read-file";
 export { shapingTree } from "./shaping-tree";
 export type {

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { nftPortBlock, PortBlocks } from "../../../../constructs/isp/port-blocks";
+import { PortBlocks } from "../../../../constructs/isp/port-blocks";
 import type { PortBlockOptions } from "../../../../constructs/isp/port-blocks";
 import { messagesOf } from "./helpers";
 
@@ -92,29 +92,5 @@ describe("Port blocks", () => {
     ],
   ])("are refused for %s", (_, given, message) => {
     expect(messagesOf(() => new PortBlocks(given))).toEqual([message]);
-  });
-
-  it("become nftables data that nft 1.0.6 takes", () => {
-    // Loaded into a namespace of Debian 12 and listed back with the same content.
-    expect(
-      nftPortBlock(2, ["10.0.2.0/30", "10.1.0.2", "fd00::1"], {
-        address: "203.0.113.0",
-        from: 2048,
-        to: 3071,
-      }),
-    ).toEqual({
-      chain: "line-2",
-      rules: [
-        [
-          { match: { op: "==", left: { meta: { key: "l4proto" } }, right: { set: ["icmp", "tcp", "udp"] } } },
-          { snat: { addr: "203.0.113.0", port: { range: [2048, 3071] } } },
-        ],
-        [{ snat: { addr: "203.0.113.0" } }],
-      ],
-      elements: [
-        [{ prefix: { addr: "10.0.2.0", len: 30 } }, { goto: { target: "line-2" } }],
-        ["10.1.0.2", { goto: { target: "line-2" } }],
-      ],
-    });
   });
 });
