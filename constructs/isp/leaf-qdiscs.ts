@@ -33,9 +33,8 @@ export interface FqCodelLeaf {
 export type LeafQdisc = CakeLeaf | FqCodelLeaf;
 
 /**
- * What tc-netem(8) does to a subscriber's packets in one direction. It belongs on the way _to_ the shaper, on a
- * device or class of its own, not below the subscriber's HTB class: there the packets that wait for the class
- * would wait in netem's FIFO, out of the AQM's sight.
+ * What tc-netem(8) does to a subscriber's packets in one direction, on the way _to_ the shaper (shaper/line-conditions.ts
+ * has why).
  */
 export interface Netem {
   /** Delay, µs. */

@@ -29,7 +29,7 @@ export interface Plan {
    */
   readonly latencyMs?: number;
   /**
-   * How far the added delay varies to either side, in milliseconds; at most `latencyMs`.
+   * How far the added delay varies to either side, in milliseconds; at most `latencyMs`. Packets may overtake each other.
    * @default 0
    */
   readonly jitterMs?: number;

@@ -14,6 +14,12 @@ export interface ShapingPoint {
   readonly internetSide: LinkHandle;
   /** How frames get from one side to the other. */
   readonly bridge: BridgeMode;
+  /**
+   * The links by whose egress traffic comes to the point, each in the namespace that it comes from: what plans add to a
+   * packet's way (delay, jitter, loss) is done there.
+   * @default - not known: plans that add something are refused
+   */
+  readonly before?: { readonly download: LinkHandle; readonly upload: LinkHandle };
   /** Mbit/s of the uplink behind it. */
   readonly uplink: { readonly download: number; readonly upload: number };
 }

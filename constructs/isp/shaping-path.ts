@@ -53,6 +53,16 @@ export const TO_SUBSCRIBERS = "to-subscribers";
 /** A side is a wire: without an address of its own the machine answers nobody by it. */
 const WITHOUT_IPV6 = { "ipv6/disable_ipv6": "1" } as const;
 
+/** Both sides, and the links before them. */
+type Sides = [LinkHandle, LinkHandle, { readonly download: LinkHandle; readonly upload: LinkHandle }];
+
+/** What comes in by the far end of one cable goes out by the near end of the other. */
+const sidesOf = ([down, up]: readonly [VethPair, VethPair]): Sides => [
+  down.a,
+  up.a,
+  { download: up.b, upload: down.b },
+];
+
 /**
  * The way between the two namespaces, through the point where traffic is shaped: side A towards the subscribers, side B
  * towards the Internet, bridged. The sides have no addresses: the machine that they are on cannot be reached by them.
@@ -62,20 +72,22 @@ export class ShapingPath extends Composite {
   readonly subscriberSide: LinkHandle;
   /** Its egress carries uploads. */
   readonly internetSide: LinkHandle;
+  /** The cables' ends in the two namespaces, by whose egress traffic comes to the sides. */
+  readonly before: { readonly download: LinkHandle; readonly upload: LinkHandle };
 
   constructor(scope: Construct, id: string, props: ShapingPathProps) {
     super(scope, id);
     const { host, bridge, onAStick } = props;
     definePlace(this, (onAStick?.host ?? host).place);
     if (onAStick === undefined && bridge === "xdp") {
-      [this.subscriberSide, this.internetSide] = this.#joined(props);
+      [this.subscriberSide, this.internetSide, this.before] = this.#joined(props);
       return;
     }
-    const sides =
-      onAStick === undefined ? this.#pairs(props).map(({ a }) => a) : this.#vlans(props, onAStick);
-    [this.subscriberSide, this.internetSide] = sides as [LinkHandle, LinkHandle];
-    if (bridge === "linux")
-      new Bridge(this, "bridge", { name: this.#name("br"), ports: sides, sysctls: WITHOUT_IPV6 });
+    const sides = onAStick === undefined ? sidesOf(this.#pairs(props)) : this.#vlans(props, onAStick);
+    [this.subscriberSide, this.internetSide, this.before] = sides;
+    if (bridge !== "linux") return;
+    const ports = [this.subscriberSide, this.internetSide];
+    new Bridge(this, "bridge", { name: this.#name("br"), ports, sysctls: WITHOUT_IPV6 });
   }
 
   /** Both sides on the ISP machine: the inner ends of two veth pairs. */
@@ -97,7 +109,7 @@ export class ShapingPath extends Composite {
   }
 
   /** The same, joined by programs, which know links by number: one that nobody gives by hand, and the next. */
-  #joined(props: ShapingPathProps): [LinkHandle, LinkHandle] {
+  #joined(props: ShapingPathProps): Sides {
     const first = 0x4000_0000 + 2 * (hash32(this.node.path) % 0x1000_0000);
     const [down, up] = this.#pairs(props, [first, first + 1]);
     new XdpBridge(this, "bridge", {
@@ -106,14 +118,14 @@ export class ShapingPath extends Composite {
         { link: up.a, index: first + 1, peer: up.b },
       ],
     });
-    return [down.a, up.a];
+    return sidesOf([down, up]);
   }
 
   /**
    * Both sides on another machine: there two VLANs of its NIC, here the same two VLANs of the trunk, each bridged to a
    * cable into its namespace.
    */
-  #vlans(props: ShapingPathProps, stick: OnAStick): [LinkHandle, LinkHandle] {
+  #vlans(props: ShapingPathProps, stick: OnAStick): Sides {
     const { host, subscribers, internet, addresses, queues = 8 } = props;
     const vlan = (id: string, place: Place, parent: string, vlanId: number): LinkHandle => {
       const name = this.#name(id);
@@ -145,12 +157,14 @@ export class ShapingPath extends Composite {
         ports: [vlan(`${id}v`, host.place, stick.trunk, vlanId), cable.a],
         sysctls: WITHOUT_IPV6,
       });
+      return cable.b;
     };
-    end("s", subscribers, TO_INTERNET, stick.downstreamVlan, addresses.subscribers);
-    end("i", internet, TO_SUBSCRIBERS, stick.upstreamVlan, addresses.internet);
+    const upload = end("s", subscribers, TO_INTERNET, stick.downstreamVlan, addresses.subscribers);
+    const download = end("i", internet, TO_SUBSCRIBERS, stick.upstreamVlan, addresses.internet);
     return [
       vlan("down", stick.host.place, stick.interface, stick.downstreamVlan),
       vlan("up", stick.host.place, stick.interface, stick.upstreamVlan),
+      { download, upload },
     ];
   }
 

@@ -97,10 +97,10 @@ export class IspInABox extends Composite {
       ...(queues !== undefined && { queues }),
       ...(onAStick !== undefined && { onAStick }),
     });
-    const { subscriberSide, internetSide } = path;
+    const { subscriberSide, internetSide, before } = path;
     shaper.attach(
       path,
-      { subscriberSide, internetSide, bridge, uplink: uplinkRate },
+      { subscriberSide, internetSide, before, bridge, uplink: uplinkRate },
       { subscribers, allocation },
     );
     this.#uplink(host, internet, props, ways);

@@ -9,6 +9,7 @@ import type { IShaper, ShapedSubscribers, ShapingPoint } from "../shaper";
 import type { ShapingTree } from "../shaping-tree";
 import { shapingTree } from "../shaping-tree";
 import { classifyByProgram } from "./classifier";
+import { conditionedSubscribers, conditionLines } from "./line-conditions";
 import { subscriberSets } from "./subscriber-sets";
 import { treeIntent } from "./trees";
 
@@ -36,7 +37,8 @@ export interface NativeShaperOptions {
 /**
  * Shapes by HTB, with a queue of its own for every subscriber: a class for each on both links, below the classes of
  * the access network's nodes. What a subscriber has depends on its own plan and on the nodes above it, so a change of
- * one plan is a change of its two classes alone.
+ * one plan is a change of its two classes alone. Delay, jitter and loss that a plan adds are done on the links before
+ * the shaping point (tc-netem(8)), so the shaper sees packets as a long line would bring them.
  */
 export class NativeShaper implements IShaper {
   constructor(readonly options: NativeShaperOptions = {}) {}
@@ -77,22 +79,25 @@ export class NativeShaper implements IShaper {
       sets.push(made);
     }
     if (!byFlower) classifyByProgram(scope, point, tree.classification, [...trees, ...sets]);
+    this.#conditions(scope, point, tree);
+  }
+
+  /** What plans do to packets on their way to the point. */
+  #conditions(scope: Construct, { before }: ShapingPoint, tree: ShapingTree): void {
+    if (before !== undefined) return conditionLines(scope, before, tree);
+    addFindings(scope, () =>
+      conditionedSubscribers(tree).map((id) => ({
+        path: ["shaper"],
+        message:
+          `the plan of subscriber ${JSON.stringify(id)} adds delay, jitter or loss, and this shaping point names no ` +
+          "links before it (`before`), where that would be done",
+      })),
+    );
   }
 
   /** What is to be, or undefined where something is wrong, which the program's check then tells. */
   #tree(scope: Construct, point: ShapingPoint, shaped: ShapedSubscribers): ShapingTree | undefined {
     const { subscribers, allocation } = shaped;
-    const experiments = subscribers.all.filter(
-      ({ plan: { latencyMs = 0, jitterMs = 0, lossPercent = 0 } }) => latencyMs + jitterMs + lossPercent > 0,
-    );
-    addFindings(scope, () =>
-      experiments.map(({ id }) => ({
-        path: ["shaper"],
-        message:
-          `the plan of subscriber ${JSON.stringify(id)} adds delay, jitter or loss, which Shaper.native() does not do: ` +
-          "put a netem qdisc on the way to the shaping point (construct Shaping)",
-      })),
-    );
     try {
       return shapingTree(subscribers, {
         uplink: point.uplink,

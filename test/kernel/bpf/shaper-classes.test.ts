@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { readClassCounters } from "../../support/class-counters";
 import { closeShared, localHost, type TestHost } from "../../support/host";
-import { addressOf, make, PLANS, shapedPath } from "../../support/shaped-path";
+import { addressOf, make, PLANS, shapedPath } from "../../../bench/support/shaped-path";
 
 const made = shapedPath({ leaf: "none", classifier: "ebpf" }, `nlt-${process.pid}-`);
 let host: TestHost;

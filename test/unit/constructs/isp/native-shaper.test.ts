@@ -8,7 +8,12 @@ import type { SubscriberShapingSpec } from "../../../../lib/kinds/subscriber-sha
 import type { ShapingSpec } from "../../../../lib/kinds/shaping/schema";
 
 /** The plan of a program with a shaping point and these subscribers. */
-function planOf(subscribers: readonly SubscriberProps[], options: NativeShaperOptions = {}, uplink = 1000) {
+function planOf(
+  subscribers: readonly SubscriberProps[],
+  options: NativeShaperOptions = {},
+  uplink = 1000,
+  links: { readonly before: boolean } = { before: true },
+) {
   const app = Testing.app();
   const host = new Host(app, "edge");
   const ns = new Namespace(host, "mid");
@@ -24,6 +29,7 @@ function planOf(subscribers: readonly SubscriberProps[], options: NativeShaperOp
     {
       subscriberSide: down.a,
       internetSide: up.a,
+      ...(links.before && { before: { download: up.b, upload: down.b } }),
       bridge: "linux",
       uplink: { download: uplink, upload: uplink },
     },
@@ -123,10 +129,83 @@ test("what does not fit is told with the subscriber's name, and nothing is made"
   );
 });
 
-test("a plan with delay or loss is not quietly shaped without them", () => {
-  expect(() => planOf([{ id: "far", plan: { downloadMax: 10, uploadMax: 5, latencyMs: 300 } }])).toThrow(
-    /subscriber "far" adds delay, jitter or loss/,
-  );
+describe("plans that add delay, jitter or loss", () => {
+  const far: SubscriberProps = {
+    id: "far",
+    number: 7,
+    addresses: ["172.20.9.0/24", "2001:db8:7::/56"],
+    plan: { downloadMax: 10, uploadMax: 5, latencyMs: 300, jitterMs: 10, lossPercent: 0.5 },
+  };
+  const near: SubscriberProps = { id: "near", number: 8, plan: { downloadMax: 10, uploadMax: 5 } };
+  const conditions = (plan: Plan) =>
+    trees(plan)
+      .filter(({ path }) => path.endsWith("-conditions"))
+      .map(({ spec }) => spec as unknown as ShapingSpec);
+
+  test("are netem on the links before the shaping point, for these subscribers alone", () => {
+    const plan = planOf([far, near]);
+    const sides = conditions(plan);
+    expect(sides.map(({ link }) => link)).toEqual(["up1", "down1"]);
+    const [id] = sets(plan).flatMap(
+      ({ spec }) => (spec as unknown as SubscriberShapingSpec).subscribers["far"]?.class ?? [],
+    );
+    for (const { root, classes, qdiscs } of sides) {
+      expect(root).toEqual({ kind: "htb", handle: "1:" });
+      expect(classes.map(({ classid, parent }) => [classid, parent])).toEqual([[id, "1:"]]);
+      expect(qdiscs).toMatchObject([
+        { kind: "netem", parent: id, delayUs: 300_000, jitterUs: 10_000, lossPercent: 0.5 },
+      ]);
+    }
+    expect(
+      sides.map(({ filters }) => filters.map(({ source, destination }) => [source, destination])),
+    ).toEqual([
+      [
+        [undefined, "172.20.9.0/24"],
+        [undefined, "2001:db8:7::/56"],
+      ],
+      [
+        ["172.20.9.0/24", undefined],
+        ["2001:db8:7::/56", undefined],
+      ],
+    ]);
+    expect(conditions(planOf([near]))).toEqual([]);
+  });
+
+  test("come before the queue, which is told of the longer round trip and holds nobody else's packets", () => {
+    const plans = sets(planOf([far, near])).flatMap(({ spec }) =>
+      Object.entries((spec as unknown as SubscriberShapingSpec).plans),
+    );
+    const rtt = Object.fromEntries(
+      plans.map(([name, { download }]) => [name, (download.leaf as { rttUs: number }).rttUs]),
+    );
+    expect(rtt).toEqual({ "10/5 cake": 100_000, "10/5 cake rtt 700 ms": 700_000 });
+  });
+
+  test("do nothing to somebody whose address is inside a long line's network", () => {
+    const inside = { ...near, addresses: ["172.20.9.77"] };
+    for (const { classes, qdiscs, filters } of conditions(planOf([far, inside]))) {
+      expect([classes.length, qdiscs.length]).toEqual([2, 1]);
+      const own = filters.find(({ source, destination }) => (source ?? destination) === "172.20.9.77");
+      expect(own?.classid).not.toBe(qdiscs[0]?.parent);
+      // flower asks the lower pref first: the longer prefix.
+      expect(own!.pref).toBeLessThan(filters.find(({ classid }) => classid === qdiscs[0]?.parent)!.pref);
+    }
+  });
+
+  test("change where they stand: one queue of each link is another", () => {
+    const longer = { ...far, plan: { ...far.plan, latencyMs: 400 } };
+    const [before, after] = [planOf([far, near]), planOf([longer, near])].map(conditions);
+    for (const [index, side] of (after ?? []).entries()) {
+      expect({ ...side, qdiscs: [] }).toEqual({ ...before?.[index], qdiscs: [] });
+      expect(side.qdiscs[0]).toMatchObject({ delayUs: 400_000 });
+    }
+  });
+
+  test("are refused at a shaping point that names no links before it", () => {
+    expect(() => planOf([far], {}, 1000, { before: false })).toThrow(
+      /subscriber "far" adds delay, jitter or loss.*`before`/,
+    );
+  });
 });
 
 test("the leaf is the shaper's, unless the plan has its own", () => {

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { Bridge } from "../../constructs/bridge";
+import type { SubscriberProps } from "../../constructs/isp/model";
 import type { NativeShaperOptions } from "../../constructs/isp/shaper/native";
 import { Shaper } from "../../constructs/isp/shaper/native";
 import { Subscribers } from "../../constructs/isp/subscribers";
@@ -25,8 +26,24 @@ export const PLANS = [
 export const addressOf = (n: number) => `10.1.0.${n + 1}`;
 const idOf = (n: number) => `line-${n + 1}`;
 
-/** A client's namespace, the shaping point and a server's, on one machine: what an ISP has between its two sides. */
-export function shapedPath(options: NativeShaperOptions, prefix = "") {
+/** The server that everybody reaches through the shaping point. */
+export const SERVER = "10.1.1.1";
+
+/**
+ * A client's namespace, the shaping point and a server's, on one machine: what an ISP has between its two sides.
+ *
+ * @param prefix begins the namespaces' names
+ * @param more subscribers besides those of `PLANS`, with addresses in 10.1.0.0/16
+ */
+export function shapedPath(options: NativeShaperOptions, prefix = "", more: readonly SubscriberProps[] = []) {
+  const lines: readonly SubscriberProps[] = [
+    ...PLANS.map(([downloadMax, uploadMax], n) => ({
+      id: idOf(n),
+      addresses: [addressOf(n)],
+      plan: { downloadMax, uploadMax },
+    })),
+    ...more,
+  ];
   const app = Testing.app();
   const host = new Host(app, "edge");
   const [client, middle, server] = ["client", "middle", "server"].map(
@@ -37,26 +54,21 @@ export function shapedPath(options: NativeShaperOptions, prefix = "") {
     b: {
       namespace: client,
       name: "eth0",
-      addresses: PLANS.map((_, n) => `${addressOf(n)}/16`),
+      addresses: lines.flatMap(({ addresses = [] }) => addresses.map((address) => `${address}/16`)),
     },
   });
   const up = new VethPair(middle, "up", {
     a: { name: "up" },
-    b: { namespace: server, name: "eth0", addresses: ["10.1.1.1/16"] },
+    b: { namespace: server, name: "eth0", addresses: [`${SERVER}/16`] },
   });
   new Bridge(middle, "bridge", { name: "br0", ports: [down.a, up.a] });
-  const subscribers = Subscribers.of(
-    PLANS.map(([downloadMax, uploadMax], n) => ({
-      id: idOf(n),
-      addresses: [addressOf(n)],
-      plan: { downloadMax, uploadMax },
-    })),
-  );
+  const subscribers = Subscribers.of(lines);
   Shaper.native(options).attach(
     middle,
     {
       subscriberSide: down.a,
       internetSide: up.a,
+      before: { download: up.b, upload: down.b },
       bridge: "linux",
       uplink: { download: 1000, upload: 1000 },
     },
@@ -77,11 +89,12 @@ export function shapedPath(options: NativeShaperOptions, prefix = "") {
       token === "netloom:bpf:Program" ? [`/sys/fs/bpf/netloom/${String(spec.name)}`] : [],
     ),
     /** The class of a subscriber on both links. */
-    classOf(n: number): string {
+    classOf(line: number | string): string {
+      const wanted = typeof line === "number" ? idOf(line) : line;
       const members = plan.flatMap(({ spec }) =>
         Object.entries((spec.subscribers ?? {}) as Record<string, { class: string }>),
       );
-      return members.find(([id]) => id === idOf(n))?.[1].class ?? "";
+      return members.find(([id]) => id === wanted)?.[1].class ?? "";
     },
   };
 }
