@@ -108,7 +108,7 @@ enum lb_flow_state {
 	LB_F_FRAGMENT = 6,	/* where the other fragments of a packet go */
 };
 
-#define LB_BACKEND_BITS	13	/* so many bits of a flow's backend are its index; */
+#define LB_BACKEND_BITS	14	/* so many bits of a flow's backend are its index; */
 				/* of a bucket's first flow the rest is how many */
 				/* further buckets flows of this one have gone into */
 
@@ -121,11 +121,12 @@ struct lb_flow {
 };
 
 #define LB_WAYS		4	/* flows a bucket, which is a cache line */
-#define LB_BUCKETS	8	/* buckets a region: flows stay in their region */
+#define LB_BUCKETS	4	/* buckets a region: flows stay in their region */
+#define LB_PLACES	(LB_WAYS * LB_BUCKETS)
 
 /* lb_flows: the program writes. */
 struct lb_region {
-	struct lb_flow	flow[LB_BUCKETS * LB_WAYS];
+	struct lb_flow	flow[LB_PLACES];
 };
 
 /* lb_control: user space writes, the program reads. */

@@ -6,19 +6,20 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include "lb.h"
+#include "packet.h"
 
 /* Sizes, to be given otherwise when it is built: -DLB_REGIONS=131072. */
 #ifndef LB_SERVICES
 #define LB_SERVICES	1024	/* at most 65536 */
 #endif
 #ifndef LB_BACKENDS
-#define LB_BACKENDS	4096	/* at most 8192 */
+#define LB_BACKENDS	4096	/* a power of two, at most 16384 */
 #endif
 #ifndef LB_RING_LINES
 #define LB_RING_LINES	16384	/* of 32 entries and 64 bytes */
 #endif
 #ifndef LB_REGIONS
-#define LB_REGIONS	32768	/* of 32 flows and 512 bytes; a power of two */
+#define LB_REGIONS	65536	/* of 16 flows and 256 bytes; a power of two */
 #endif
 #ifndef LB_DEVS
 #define LB_DEVS		1024
@@ -75,6 +76,9 @@ LB_ARRAY(lb_hints, LB_HINTS, __u32);
 LB_PERCPU(lb_stats, LB_R_MAX, struct lb_count);
 LB_PERCPU(lb_service_stats, LB_SERVICES, struct lb_stat);
 LB_PERCPU(lb_backend_stats, LB_BACKENDS, struct lb_stat);
+
+/* The packet a CPU is at, as lb_parse() has read it. */
+LB_PERCPU(lb_packets, 1, struct lb_packet);
 
 /* Held while a region gets a flow; a line each. */
 struct lb_lock {

@@ -278,7 +278,8 @@ static void clear(void)
 				return fail("mmap", errno);
 			memset(at, 0, size);
 			munmap(at, size);
-		} else if (type == BPF_MAP_TYPE_PERCPU_ARRAY) {
+		} else if (type == BPF_MAP_TYPE_PERCPU_ARRAY ||
+			   type == BPF_MAP_TYPE_ARRAY) {
 			for (i = 0; i < bpf_map__max_entries(map); i++)
 				bpf_map_update_elem(fd, &i, zero, BPF_ANY);
 		} else {
