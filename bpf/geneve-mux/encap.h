@@ -4,6 +4,7 @@
 #define MUX_ENCAP_H
 
 #include "count.h"
+#include "fill.h"
 #include "icmp.h"
 #include "route.h"
 
@@ -266,13 +267,16 @@ mux_push_ip(struct xdp_md *ctx, const struct mux_port *port, struct mux_end *end
 		o.tos &= 0xfc;
 	o.hash = mux_flow_hash(p);
 	if (end->hop && mux_needs_route(hop)) {
-		rc = mux_resolve(ctx, end->hop);
-		if (rc)
-			return MUX_DROP(ctx, id, rc, flags);
+		rc = mux_way(ctx, end->hop, flags, port->flags);
+		if (rc < 0)
+			return MUX_DROP(ctx, id, -rc, flags);
+		flags = rc;
 	}
 	if (flags & MUX_REDIRECT) {
-		if (bpf_redirect_map(&mux_devs, hop->egress, 0) != XDP_REDIRECT)
-			return MUX_DROP(ctx, id, MUX_R_NO_EGRESS, flags);
+		rc = mux_leave(ctx, hop->egress, port->flags, p->l3_len ? p->l3 : 0, p->v6);
+		if (rc)
+			return MUX_DROP(ctx, id, rc, flags);
+		data = (void *)(long)ctx->data;
 	}
 
 	data_end = (void *)(long)ctx->data_end;
@@ -280,7 +284,7 @@ mux_push_ip(struct xdp_md *ctx, const struct mux_port *port, struct mux_end *end
 		return mux_stat(MUX_R_SHORT, XDP_PASS, p->len);
 	o.macs = *(__u64 *)hop->dmac;
 	o.macs_end = *(__u32 *)(hop->smac + 2);
-	if (!end->hop) {
+	if (!end->hop || flags & MUX_OWN_MACS) {
 		/* none given: the frame is already addressed to who forwards it */
 		o.macs = *(__u64 *)data;
 		o.macs_end = *(__u32 *)(data + 8);

@@ -86,9 +86,12 @@ mux_push_fast(struct xdp_md *ctx, const struct mux_port *port)
 		sum = (addrs ^ *(__u32 *)(data + 34) * MUX_K1) * MUX_K2;
 		ports |= bpf_htons((__u16)(0xc000 | sum >> 50));
 	}
-	if (word & MUX_REDIRECT &&
-	    bpf_redirect_map(&mux_devs, hop->egress, 0) != XDP_REDIRECT)
-		return MUX_NOT_FAST;
+	if (word & MUX_REDIRECT) {
+		if (bpf_redirect_map(&mux_devs, hop->egress, 0) != XDP_REDIRECT)
+			return MUX_NOT_FAST;
+		if (port->flags & MUX_PORT_FILL && mux_fill_inner(ctx, 14, 0))
+			return MUX_NOT_FAST;
+	}
 	if (bpf_xdp_adjust_head(ctx, -50))
 		return MUX_NOT_FAST;
 	data = (void *)(long)ctx->data;

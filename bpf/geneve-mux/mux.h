@@ -137,6 +137,8 @@ enum mux_scope {
 #define MUX_PORT_PREFIX	(1 << 2)  /* push by destination prefix */
 #define MUX_PORT_ALL	(1 << 3)  /* push what none of these selects to .end */
 #define MUX_PORT_POP	(1 << 4)  /* pop */
+#define MUX_PORT_FILL	(1 << 5)  /* complete checksums that a local sender left to its NIC */
+#define MUX_PORT_ASK	(1 << 6)  /* no neighbour yet: XDP_PASS, for the host to ask for it */
 
 struct mux_port {
 	__u32	ifindex;	/* 0 = empty */
@@ -204,7 +206,7 @@ enum mux_reason {
 	MUX_R_WRONG_SOURCE,	/* pop: outer source not allowed */
 	MUX_R_CRITICAL,		/* pop: Geneve C bit */
 	MUX_R_PROTO_TYPE,	/* pop: payload is not what this tunnel carries */
-	MUX_R_INNER_BAD,	/* pop: inner header is short or wrong */
+	MUX_R_INNER_BAD,	/* inner header is short or wrong */
 	MUX_R_BAD_CSUM,		/* pop: UDP or GRE checksum */
 	MUX_R_ZERO_CSUM,	/* pop: UDP over IPv6 without one */
 	MUX_R_ECN,		/* pop: CE outside, Not-ECT inside (RFC 6040) */

@@ -46,6 +46,24 @@ __noinline int mux_resolve(struct xdp_md *ctx, __u32 at)
 	return 0;
 }
 
+#define MUX_OWN_MACS	(1 << 16)	/* behind an end's flags: those of the frame */
+
+/*
+ * The flags that a packet goes on with, or minus the reason why it does not.
+ * Where a port says so, a packet whose next hop is not known yet goes by the
+ * host's own stack, which routes the outer packet and asks for the neighbour.
+ */
+__noinline int mux_way(struct xdp_md *ctx, __u32 hop, __u32 flags, __u32 port_flags)
+{
+	int rc = mux_resolve(ctx, hop);
+
+	if (!rc)
+		return flags;
+	if (rc == MUX_R_NO_NEIGHBOUR && port_flags & MUX_PORT_ASK)
+		return (flags & ~MUX_REDIRECT) | MUX_OWN_MACS;
+	return -rc;
+}
+
 /* A static hop comes here once in 2^32 jiffies, for nothing. */
 static __always_inline int mux_needs_route(const struct mux_hop *hop)
 {

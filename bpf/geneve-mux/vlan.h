@@ -30,12 +30,17 @@ mux_push_vlan(struct xdp_md *ctx, const struct mux_port *port, struct mux_end *e
 	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
 	__u32 flags = end->flags, macs_end;
 	__u64 macs;
+	int rc;
 
 	if (end->mtu && p->len - p->l3 > end->mtu)
 		return mux_too_big(ctx, port, p, id, flags, end->mtu);
-	if (flags & MUX_REDIRECT &&
-	    bpf_redirect_map(&mux_devs, end->egress, 0) != XDP_REDIRECT)
-		return MUX_DROP(ctx, id, MUX_R_NO_EGRESS, flags);
+	if (flags & MUX_REDIRECT) {
+		rc = mux_leave(ctx, end->egress, port->flags, p->l3_len ? p->l3 : 0, p->v6);
+		if (rc)
+			return MUX_DROP(ctx, id, rc, flags);
+	}
+	data = (void *)(long)ctx->data;
+	data_end = (void *)(long)ctx->data_end;
 	if (data + sizeof(struct ethhdr) > data_end)
 		return mux_stat(MUX_R_SHORT, XDP_PASS, p->len);
 	macs = *(__u64 *)data;

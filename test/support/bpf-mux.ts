@@ -164,7 +164,7 @@ export function place(used: ReadonlySet<number>, hash: number, slots: number): n
 export interface Port {
   readonly ifindex: number;
   /** Names as in mux.h without `MUX_PORT_`. */
-  readonly flags: readonly ("PAIR" | "HOST" | "PREFIX" | "ALL" | "POP")[];
+  readonly flags: readonly ("PAIR" | "HOST" | "PREFIX" | "ALL" | "POP" | "FILL" | "ASK")[];
   readonly table?: number;
   readonly end?: number;
   readonly addr4?: string;
