@@ -23,11 +23,15 @@ const { interface: uplink, ...reach } = config.requireObject<HostConfig>("isp");
 const edge = new Host(app, "edge", reach);
 const subscribers = Subscribers.fromCsv(config.get("subscribers") ?? "stacks/config/subscribers.csv");
 
+const [ipv4, ipv6] = [config.get("tunnelPool") ?? "192.168.11.0/24", config.get("tunnelPool6")];
 const isp = new IspInABox(edge, "isp", {
   uplink,
-  tunnelPool: config.get("tunnelPool") ?? "192.168.11.0/24",
+  tunnelPool: { ipv4, ...(ipv6 !== undefined && { ipv6 }) },
   subscribers,
-  shaper: Shaper.native({ leaf: config.get<"cake" | "fq_codel">("leaf") ?? "cake" }),
+  shaper: Shaper.native({
+    leaf: config.get<"cake" | "fq_codel">("leaf") ?? "cake",
+    classifier: config.get<"ebpf" | "flower">("classifier") ?? "flower",
+  }),
   bridge: config.get<"linux" | "xdp">("bridge") ?? "linux",
   uplinkRate: {
     download: config.getNumber("uplinkDownload") ?? 1000,
@@ -39,8 +43,13 @@ const internet = config.getObject<HostConfig>("internet");
 if (internet !== undefined) {
   const { interface: nic, ...rest } = internet;
   const world = new Host(app, "internet", rest);
-  new Link(edge, "uplink", { name: uplink, kind: "physical", adopt: true, addresses: ["198.51.100.2/24"] });
-  new StaticRoutes(edge, "default", { routes: [{ destination: "default", via: "198.51.100.1" }] });
+  const [addresses, ways] = [["198.51.100.2/24"], ["198.51.100.1"]];
+  if (ipv6 !== undefined) {
+    addresses.push("2001:db8:100::2/64");
+    ways.push("2001:db8:100::1");
+  }
+  new Link(edge, "uplink", { name: uplink, kind: "physical", adopt: true, addresses });
+  new StaticRoutes(edge, "default", { routes: ways.map((via) => ({ destination: "default", via })) });
   new Internet(world, "world", { interface: nic, isp, subscribers });
 }
 

@@ -127,8 +127,8 @@ export class GreSubscriberTunnel extends Composite implements ILink {
     super(scope, id);
     const place = props.namespace?.place ?? placeOf(scope);
     const { name = id } = props;
-    this.link = new LinkHandle(this, name, place);
     if (place === undefined) {
+      this.link = new LinkHandle(this, name, place);
       const message = "is on no host: create it inside a Host or a Namespace, or give it one";
       addFindings(this, () => [{ path: ["namespace"], message }]);
       return;
@@ -142,6 +142,8 @@ export class GreSubscriberTunnel extends Composite implements ILink {
       complete: (intent, view) => ({ ...intent, mtu: props.mtu ?? view.tunnelMtu(props.underlayMtu) }),
       origin: (path) => (path[0] === "encap" ? ["fou", ...path.slice(1)] : path),
     });
+    // Its owner is what knows the outer addresses, which whoever routes into the tunnel asks for.
+    this.link = new LinkHandle(tunnel, name, place);
     if (props.fou !== undefined) tunnel.node.addDependency(receiver(scope, underlay, props));
     const { sources } = props;
     if (end === "client" || sources === undefined) return;

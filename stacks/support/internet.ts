@@ -1,15 +1,7 @@
 import type { Construct } from "constructs";
 import type { IPlace, IspInABox, Subscribers } from "netloom";
-import {
-  Bridge,
-  ClientRouting,
-  Composite,
-  GreTunnel,
-  Link,
-  Namespace,
-  StaticRoutes,
-  VethPair,
-} from "netloom";
+import { Bridge, Composite, Link, Namespace, StaticRoutes, VethPair } from "netloom";
+import { Home } from "./home";
 
 /** The rest of the world of one ISP. */
 export interface InternetProps {
@@ -22,45 +14,41 @@ export interface InternetProps {
 }
 
 /**
- * A machine that plays the rest of the world, in documentation addresses (RFC 5737): it routes between the ISP
- * (198.51.100.0/24), a server (192.0.2.2) and the subscribers' own networks (203.0.113.0/24). It has no route to what is
- * inside the tunnels.
+ * A machine that plays the rest of the world, in documentation addresses (RFC 5737, RFC 3849): it routes between the ISP
+ * (198.51.100.0/24, 2001:db8:100::/64), a server (192.0.2.2, 2001:db8:2::2) and the subscribers' own networks
+ * (203.0.113.0/24). It has no route to what is inside the tunnels, but for IPv6, where the pool is the ISP's own prefix.
  */
 export class Internet extends Composite {
   constructor(host: IPlace & Construct, id: string, { interface: nic, isp, subscribers }: InternetProps) {
     super(host, id);
-    new Link(this, "isp", { name: nic, kind: "physical", adopt: true, addresses: ["198.51.100.1/24"] });
+    const prefix = isp.allocation?.pools.find((pool) => pool.includes(":"));
+    const both = (ipv4: string, ipv6: string) => (prefix === undefined ? [ipv4] : [ipv4, ipv6]);
+    new Link(this, "isp", {
+      name: nic,
+      kind: "physical",
+      adopt: true,
+      addresses: both("198.51.100.1/24", "2001:db8:100::1/64"),
+    });
     host.enableForwarding();
+    if (prefix !== undefined) {
+      host.enableIpv6Forwarding();
+      new StaticRoutes(this, "subscribers", { routes: [{ destination: prefix, via: "2001:db8:100::2" }] });
+    }
     const server = new Namespace(this, "server");
     new VethPair(this, "server-cable", {
-      a: { namespace: host, name: "server", addresses: ["192.0.2.1/24"] },
-      b: { namespace: server, name: "eth0", addresses: ["192.0.2.2/24"] },
+      a: { namespace: host, name: "server", addresses: both("192.0.2.1/24", "2001:db8:2::1/64") },
+      b: { namespace: server, name: "eth0", addresses: both("192.0.2.2/24", "2001:db8:2::2/64") },
     });
-    new StaticRoutes(server, "default", { routes: [{ destination: "default", via: "192.0.2.1" }] });
+    new StaticRoutes(server, "default", {
+      routes: both("192.0.2.1", "2001:db8:2::1").map((via) => ({ destination: "default", via })),
+    });
 
     const access = new Bridge(this, "access", { addresses: ["203.0.113.1/24"] });
     for (const { id: name, client } of subscribers.all) {
-      const tunnel = isp.allocation?.tunnels.get(name)?.ipv4;
-      if (client?.address === undefined || tunnel === undefined) continue;
-      const home = new Namespace(this, name);
-      const cable = new VethPair(this, `${name}-cable`, {
-        a: { namespace: host, name: `to-${name}` },
-        b: { namespace: home, name: "eth0", addresses: [`${client.address}/24`] },
-      });
-      access.addPort(cable.a);
-      const gre = new GreTunnel(home, "gre1", {
-        local: client.address,
-        remote: "198.51.100.2",
-        addresses: [tunnel.client],
-        ...(client.key !== undefined && { key: client.key }),
-      });
-      new StaticRoutes(home, "gateway", { routes: [{ destination: "default", via: "203.0.113.1" }] });
-      new ClientRouting(home, "routing", {
-        mode: "default",
-        tunnel: gre,
-        gateway: "203.0.113.1",
-        uplink: "eth0",
-      });
+      const ends = isp.allocation?.tunnels.get(name);
+      if (client?.address === undefined || ends === undefined) continue;
+      const { cable } = new Home(this, name, { host, client: { ...client, address: client.address }, ends });
+      access.addPort(cable);
     }
   }
 }

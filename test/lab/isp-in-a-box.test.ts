@@ -14,6 +14,9 @@ const names = ["edge", "internet"] as const;
 const machines = withLab([...names], [{ a: ["edge", 1], b: ["internet", 1] }]);
 const folder = temporaryFolder();
 const server = "192.0.2.2";
+const server6 = "2001:db8:2::2";
+/** The ISP's own prefix, which is not translated. */
+const pool6 = "2001:db8:15::/48";
 
 interface Plan {
   readonly download: number;
@@ -28,21 +31,50 @@ const plans = {
   "home-3": { download: 1, upload: 1 },
 } as const satisfies Plans;
 const homes = Object.keys(plans) as (keyof typeof plans)[];
+/** Behind a NAT: its GRE is inside UDP. */
+const behindNat = { id: "home-4", download: 2, upload: 1, address: "203.0.113.14" };
 
 let stack: Stack;
 let before: readonly HostState[];
+let ownFiles: string;
 
 const run = (machine: (typeof names)[number], ...argv: string[]) => machines.lab.ssh(machine, argv);
 const at = (netns: string, ...argv: string[]) => run("internet", "ip", "netns", "exec", netns, ...argv);
 const states = () =>
   Promise.all(names.map((name) => hostState((argv: readonly string[]) => machines.lab.ssh(name, argv))));
 
+/** The machine's own files, which the shell scripts of old wrote to. */
+const filesOfItsOwn = () =>
+  run(
+    "edge",
+    ...["find", "/etc/resolv.conf", "/etc/sysctl.conf", "/etc/sysctl.d", "/etc/iproute2", "-type", "f,l"],
+    ...["-exec", "sha256sum", "{}", "+"],
+  );
+
+/** One packet that a link of a namespace sees while something else is going on. */
+async function packet(netns: string, link: string, filter: string, meanwhile: () => Promise<unknown>) {
+  const words = ["timeout", "20", "tcpdump", "-n", "-l", "-c", "1", "-i", link, filter];
+  const seen = netns === "" ? run("internet", ...words) : at(netns, ...words);
+  await meanwhile();
+  return seen;
+}
+/** Packets that the subscribers' policy has dropped. */
+async function dropped(): Promise<number> {
+  const list = await run("edge", "ip", "netns", "exec", "isp-subscribers", "nft", "list", "ruleset");
+  const counts = [...list.matchAll(/counter packets (\d+) bytes \d+ drop/g)].map(([, n]) => Number(n));
+  return counts.reduce((sum, n) => sum + n, 0);
+}
+
+const pings = (home: string, to = server, count = 10) =>
+  at(home, "ping", "-c", String(count), "-i", "0.2", "-W", "2", "-q", to);
+
 function subscribe(these: Plans): void {
-  const rows = Object.entries(these).map(([id, { download, upload }]) => {
+  const rows = Object.entries({ ...these, [behindNat.id]: behindNat }).map(([id, { download, upload }]) => {
     const number = Number(id.split("-")[1]);
-    return [id, download, upload, `203.0.113.${10 + number}`, 1000 + number].join(",");
+    const fou = id === behindNat.id;
+    return [id, download, upload, `203.0.113.${10 + number}`, 1000 + number, fou].join(",");
   });
-  const header = "id,download_max_mbps,upload_max_mbps,client_address,client_key";
+  const header = "id,download_max_mbps,upload_max_mbps,client_address,client_key,client_fou";
   writeFileSync(join(folder.path, "subscribers.csv"), [header, ...rows, ""].join("\n"));
 }
 
@@ -68,8 +100,8 @@ async function up(options: { expectNoChanges?: boolean; refresh?: boolean } = {}
 }
 
 /** Mbit/s of data that a transfer delivers, after its first two seconds. */
-async function goodput(home: string, direction: keyof Plan, port = 5201): Promise<number> {
-  const words = ["-c", server, "-p", String(port), "-t", "8", "-O", "2", "-J"];
+async function goodput(home: string, direction: keyof Plan, port = 5201, to = server): Promise<number> {
+  const words = ["-c", to, "-p", String(port), "-t", "8", "-O", "2", "-J"];
   const text = await at(home, "iperf3", ...words, ...(direction === "download" ? ["-R"] : []));
   const { end } = JSON.parse(text) as { end: { sum_received: { bits_per_second: number } } };
   return end.sum_received.bits_per_second / 1e6;
@@ -96,6 +128,7 @@ beforeAll(async () => {
   };
   subscribe(plans);
   before = await states();
+  ownFiles = await filesOfItsOwn();
   stack = await openLocalStack({
     project: "isp-in-a-box",
     stack: "test",
@@ -105,6 +138,7 @@ beforeAll(async () => {
       "netloom:isp": reach("edge"),
       "netloom:internet": reach("internet"),
       "netloom:privateKey": { value: machines.lab.host("edge").privateKey, secret: true },
+      "netloom:tunnelPool6": { value: pool6 },
       "netloom:subscribers": { value: join(folder.path, "subscribers.csv") },
     },
   });
@@ -121,6 +155,78 @@ describe("an ISP on one machine", () => {
     expect(await up({ expectNoChanges: true, refresh: true })).toEqual([]);
   });
 
+  it("writes to no file of the machine's own", async () => {
+    expect(ownFiles).toContain("/etc/iproute2/rt_tables");
+    expect(await filesOfItsOwn()).toBe(ownFiles);
+  });
+
+  it("carries IPv6 under each subscriber's own address, and drops another's", async () => {
+    for (const home of [...homes, behindNat.id]) {
+      const text = await packet("server", "eth0", "icmp6 and ip6[40] == 128", () => pings(home, server6));
+      const [, source] = / IP6 (\S+) > 2001:db8:2::2:/.exec(text) ?? [];
+      const own = await at(home, "ip", "-j", "-6", "address", "show", "dev", "gre1", "scope", "global");
+      const [link] = JSON.parse(own) as { addr_info: { local: string }[] }[];
+      expect(link?.addr_info.map(({ local }) => local)).toContain(source);
+      expect(source).toMatch(/^2001:db8:15:/);
+    }
+    const other = JSON.parse(
+      await at("home-2", "ip", "-j", "-6", "address", "show", "dev", "gre1", "scope", "global"),
+    ) as { addr_info: { local: string }[] }[];
+    const theirs = other[0]?.addr_info[0]?.local ?? "";
+    const earlier = await dropped();
+    await at("home-1", "ip", "address", "add", `${theirs}/128`, "dev", "lo");
+    try {
+      const ping = ["ping", "-c", "3", "-i", "0.2", "-W", "1"];
+      const spoofed = ["ip", "netns", "exec", "home-1", ...ping, "-I", theirs, server6];
+      expect((await machines.lab.run("internet", spoofed)).exitCode).not.toBe(0);
+      const across = ["ip", "netns", "exec", "home-3", ...ping, theirs];
+      expect((await machines.lab.run("internet", across)).exitCode).not.toBe(0);
+    } finally {
+      await at("home-1", "ip", "address", "del", `${theirs}/128`, "dev", "lo");
+    }
+    expect((await dropped()) - earlier).toBeGreaterThanOrEqual(6);
+  });
+
+  it("serves a subscriber behind a NAT, whose router translates the outer packets", async () => {
+    const { id, address } = behindNat;
+    const outer = await packet("", "eth1", "udp dst port 5555 and dst host 198.51.100.2", () => pings(id));
+    expect(outer).toContain(`${address}.5555 > 198.51.100.2.5555: UDP`);
+    expect(await at(id, "ip", "-br", "address", "show", "dev", "eth0")).toContain("10.99.0.2/30");
+    const seen = await packet("server", "eth0", "icmp[0] == 8", () => pings(id));
+    expect(seen).toContain(`198.51.100.2 > ${server}`);
+  });
+
+  it("has MTUs that fit at both ends, and makes TCP segments fit on the way back", async () => {
+    const mtu = async (text: Promise<string>) => (JSON.parse(await text) as { mtu: number }[])[0]?.mtu;
+    const show = ["ip", "-j", "link", "show", "dev"];
+    for (const [home, fits] of [
+      ["home-1", 1500 - 20 - 4 - 4],
+      [behindNat.id, 1500 - 20 - 8 - 4 - 4],
+    ] as const) {
+      const subscriber = `sub-${home.split("-")[1]}`;
+      expect(await mtu(at(home, ...show, "gre1"))).toBe(fits);
+      expect(await mtu(run("edge", "ip", "netns", "exec", "isp-subscribers", ...show, subscriber))).toBe(
+        fits,
+      );
+      // The largest packet gets there and back whole.
+      await at(home, "ping", "-c", "2", "-i", "0.3", "-M", "do", "-s", String(fits - 28), "-q", server);
+    }
+    // The server offers 1460, as its own link has it.
+    const listen = ["import socket", "s = socket.create_server(('', 5300))", "s.accept(), s.accept()"];
+    const listening = at("server", "timeout", "60", "python3", "-c", listen.join("\n"));
+    const connect = () =>
+      at(
+        "home-1",
+        ...["timeout", "20", "sh", "-c", `until python3 -c "$0"; do sleep 0.5; done`],
+        `import socket; socket.create_connection(('${server}', 5300), 5).close()`,
+      );
+    const answer = "tcp[tcpflags] & (tcp-syn|tcp-ack) == (tcp-syn|tcp-ack)";
+    const sent = await packet("server", "eth0", answer, connect);
+    const got = await packet("home-1", "gre1", answer, connect);
+    await listening;
+    expect([sent, got].map((text) => /mss (\d+)/.exec(text)?.[1])).toEqual(["1460", "1432"]);
+  });
+
   it("keeps subscribers apart, and drops and counts a source that is another's", async () => {
     const { lab } = machines;
     const ping = (home: string, ...words: string[]) =>
@@ -128,13 +234,6 @@ describe("an ISP on one machine", () => {
     // home-2's tunnel is the second of the pool: .4/30.
     expect((await ping("home-1", "192.168.11.6")).exitCode).not.toBe(0);
     expect((await ping("home-1", server)).exitCode).toBe(0);
-    const dropped = async () => {
-      const list = await run("edge", "ip", "netns", "exec", "isp-subscribers", "nft", "list", "ruleset");
-      return [...list.matchAll(/counter packets (\d+) bytes \d+ drop/g)].reduce(
-        (sum, [, n]) => sum + Number(n),
-        0,
-      );
-    };
     const earlier = await dropped();
     await at("home-1", "ip", "address", "add", "192.168.11.6/32", "dev", "lo");
     try {
