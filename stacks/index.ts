@@ -6,10 +6,8 @@ import * as pulumi from "@pulumi/pulumi";
 
 /* eslint-disable @typescript-eslint/no-require-imports -- a program runs when it is loaded: only the chosen one may be */
 const programs: Readonly<Record<string, () => unknown>> = {
-  "geneve-mux": () => require("./geneve-mux") as unknown,
   "gre-lab": () => require("./gre-lab") as unknown,
   "gre-two-hosts": () => require("./gre-two-hosts") as unknown,
-  netagg: () => require("./netagg") as unknown,
   "isp-in-a-box": () => require("./isp-in-a-box") as unknown,
 };
 /* eslint-enable @typescript-eslint/no-require-imports */
