@@ -1,5 +1,6 @@
-import { Struct, Value, type ListValue } from "google-protobuf/google/protobuf/struct_pb";
+import { Struct } from "google-protobuf/google/protobuf/struct_pb";
 import type { Path } from "./paths";
+import { readStruct, writeStruct, type Plain } from "./wire";
 
 /** Stands for a value that is not known yet, in a preview. */
 export const UNKNOWN: unique symbol = Symbol("unknown");
@@ -30,25 +31,38 @@ const EMPTY: Properties = { values: {}, secrets: [] };
 
 /** Reads properties as the engine sends them. A null property is one that is not there. */
 export function decode(struct: Struct | undefined): Properties {
+  return decodeBytes(struct?.serializeBinary());
+}
+
+/** Reads properties that are still bytes. */
+export function decodeBytes(struct: Uint8Array | undefined): Properties {
   if (struct === undefined) return EMPTY;
   const secrets: Path[] = [];
-  return { values: decodeFields(struct, [], secrets), secrets };
+  return { values: decodeFields(readStruct(struct), [], secrets), secrets };
 }
 
 /**
  * Writes properties for the engine. A secret keeps its mark at the place it had; where the value has changed its
  * shape since, or is inside a list (whose order may have changed), what is around it becomes the secret.
  */
-export function encode({ values, secrets }: Properties): Struct {
+export function encode(properties: Properties): Struct {
+  return Struct.deserializeBinary(encodeBytes(properties));
+}
+
+/** Writes properties as bytes. */
+export function encodeBytes(properties: Properties): Uint8Array {
+  return writeStruct(toPlain(properties) as Readonly<Record<string, Plain>>);
+}
+
+function toPlain({ values, secrets }: Properties): Readonly<Record<string, unknown>> {
   const marks = secrets.flatMap((path) => markFor(values, path));
-  return Struct.fromJavaScript(
-    encodeFields(values, [], marks) as Parameters<typeof Struct.fromJavaScript>[0],
-  );
+  return encodeFields(values, [], marks);
 }
 
 /** Whether a value is unknown, or something inside it is. */
 export function hasUnknown(value: unknown): boolean {
-  return unknownPaths(value).length > 0;
+  if (Array.isArray(value)) return value.some(hasUnknown);
+  return isObject(value) ? Object.values(value).some(hasUnknown) : value === UNKNOWN;
 }
 
 /** Where the unknowns are inside a value. */
@@ -74,56 +88,40 @@ export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function decodeFields(struct: Struct, path: Path, secrets: Path[]): Record<string, unknown> {
+function decodeFields(
+  struct: Readonly<Record<string, unknown>>,
+  path: Path,
+  secrets: Path[],
+): Record<string, unknown> {
   const entries: [string, unknown][] = [];
-  struct.getFieldsMap().forEach((value, key) => {
+  for (const [key, value] of Object.entries(struct)) {
     const decoded = decodeValue(value, [...path, key], secrets);
     if (decoded !== null && decoded !== undefined) entries.push([key, decoded]);
-  });
+  }
   return Object.fromEntries(entries);
 }
 
-function decodeValue(value: Value, path: Path, secrets: Path[]): unknown {
-  switch (value.getKindCase()) {
-    case Value.KindCase.NUMBER_VALUE:
-      return value.getNumberValue();
-    case Value.KindCase.STRING_VALUE: {
-      const text = value.getStringValue();
-      return UNKNOWNS.has(text) ? UNKNOWN : text;
-    }
-    case Value.KindCase.BOOL_VALUE:
-      return value.getBoolValue();
-    case Value.KindCase.LIST_VALUE:
-      return decodeList(value.getListValue(), path, secrets);
-    case Value.KindCase.STRUCT_VALUE:
-      return decodeStruct(value.getStructValue(), path, secrets);
-    case Value.KindCase.NULL_VALUE:
-    case Value.KindCase.KIND_NOT_SET:
-      return null;
-  }
-}
-
-function decodeList(list: ListValue | undefined, path: Path, secrets: Path[]): unknown[] {
-  return (list?.getValuesList() ?? []).map((item, index) => decodeValue(item, [...path, index], secrets));
+function decodeValue(value: unknown, path: Path, secrets: Path[]): unknown {
+  if (typeof value === "string") return UNKNOWNS.has(value) ? UNKNOWN : value;
+  if (Array.isArray(value)) return value.map((item, index) => decodeValue(item, [...path, index], secrets));
+  return isObject(value) ? decodeStruct(value, path, secrets) : value;
 }
 
 /** An object, or what a signature makes of it. */
-function decodeStruct(struct: Struct | undefined, path: Path, secrets: Path[]): unknown {
-  if (struct === undefined) return {};
-  const fields = struct.getFieldsMap();
-  const signature = fields.get(SIGNATURE)?.getStringValue();
-  const inner = fields.get("value");
+function decodeStruct(struct: Readonly<Record<string, unknown>>, path: Path, secrets: Path[]): unknown {
+  const signature = Object.hasOwn(struct, SIGNATURE) ? struct[SIGNATURE] : undefined;
+  const inner = struct.value;
   if (signature === SECRET) {
     secrets.push(path);
     return inner === undefined ? null : decodeValue(inner, path, secrets);
   }
   if (signature === OUTPUT) {
-    if (fields.get("secret")?.getBoolValue()) secrets.push(path);
+    if (struct.secret === true) secrets.push(path);
     return inner === undefined ? UNKNOWN : decodeValue(inner, path, secrets);
   }
   if (signature === RESOURCE) {
-    const id = fields.get("id")?.getStringValue() ?? "";
-    return UNKNOWNS.has(id) ? UNKNOWN : id || fields.get("urn")?.getStringValue();
+    const id = typeof struct.id === "string" ? struct.id : "";
+    return UNKNOWNS.has(id) ? UNKNOWN : id || struct.urn;
   }
   return decodeFields(struct, path, secrets);
 }

@@ -4,8 +4,9 @@ import type { AnyKind } from "../kinds/kind";
 import { kinds as registered } from "../kinds/registry";
 import { EngineLog, messageLimits } from "./engine-log";
 import { Provider } from "./provider";
-import { serviceOf } from "./service";
+import { serviceOf, STRUCTS } from "./service";
 import type { OpenSession } from "./sessions";
+import { carryingStructs } from "./wire";
 
 /** What a plugin serves, and how it reaches hosts. */
 export interface PluginOptions {
@@ -35,7 +36,7 @@ export async function startPlugin({
   const provider = new Provider(openSession, log.tell, (token) => byToken.get(token));
   const server = new Server(messageLimits);
   const service = serviceOf(provider, { kinds, attach: (address) => log.attach(address) });
-  server.addService(ResourceProviderService, service);
+  server.addService(carryingStructs(ResourceProviderService, STRUCTS), service);
   const port = await new Promise<number>((resolve, reject) => {
     const bound = (error: Error | null, listening: number) => (error ? reject(error) : resolve(listening));
     server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), bound);

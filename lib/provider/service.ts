@@ -14,11 +14,12 @@ import { readConfiguration } from "./configuration";
 import { changedProperties, compare, type Difference, type PropertyChange } from "./diff";
 import { packageSchema } from "./package-schema";
 import { formatPath } from "./paths";
-import { decode, encode } from "./properties";
+import { decode, decodeBytes, encodeBytes, type Properties } from "./properties";
 import type { Provider } from "./provider";
 import { statusOf } from "./status";
 import { parseUrn } from "./urn";
 import { version } from "./version";
+import type { Carried, StructFields } from "./wire";
 
 type Handler = (call: ServerUnaryCall<never, unknown>, done: sendUnaryData<unknown>) => void;
 
@@ -59,61 +60,106 @@ export function serviceOf(provider: Provider, surroundings: Surroundings): Untyp
   } as Record<string, Handler> as unknown as UntypedServiceImplementation;
 }
 
+/** Where the properties are in the messages of `pulumi/provider.proto`. */
+const FIELDS = {
+  check: { news: 3, inputs: 1 },
+  diff: { olds: 3, news: 4, oldInputs: 6 },
+  create: { properties: 2, state: 2 },
+  update: { olds: 3, news: 4, oldInputs: 8, state: 1 },
+  read: { properties: 3, inputs: 4, state: 2, seen: 3 },
+  delete: { properties: 3, oldInputs: 5 },
+} as const;
+
+/** The methods whose properties are taken from the bytes and written to them without a message in between. */
+export const STRUCTS: StructFields = {
+  // `olds` are nobody's business: they are cut out and not read.
+  check: { request: [2, FIELDS.check.news], response: [FIELDS.check.inputs] },
+  diff: { request: [FIELDS.diff.olds, FIELDS.diff.news, FIELDS.diff.oldInputs], response: [] },
+  create: { request: [FIELDS.create.properties], response: [FIELDS.create.state] },
+  update: {
+    request: [FIELDS.update.olds, FIELDS.update.news, FIELDS.update.oldInputs],
+    response: [FIELDS.update.state],
+  },
+  read: {
+    request: [FIELDS.read.properties, FIELDS.read.inputs],
+    response: [FIELDS.read.state, FIELDS.read.seen],
+  },
+  delete: { request: [FIELDS.delete.properties, FIELDS.delete.oldInputs], response: [] },
+};
+
+/** A message with properties in some of its fields. */
+function withProperties<Message>(
+  message: Message,
+  properties: Readonly<Record<number, Properties>> = {},
+): Carried<Message> {
+  const structs = Object.entries(properties).map(
+    ([field, one]) => [Number(field), encodeBytes(one)] as const,
+  );
+  return { message, structs: new Map(structs) };
+}
+
 function lifecycle(provider: Provider) {
   return {
-    check: method((request: proto.CheckRequest) => {
-      const { inputs, failures } = provider.check(request.getUrn(), decode(request.getNews()));
+    check: method(({ message, structs }: Carried<proto.CheckRequest>) => {
+      const news = decodeBytes(structs.get(FIELDS.check.news));
+      const { inputs, failures } = provider.check(message.getUrn(), news);
       const response = new proto.CheckResponse();
-      response.setInputs(encode(inputs));
       response.setFailuresList(failures.map(failureMessage));
-      return response;
+      return withProperties(response, { [FIELDS.check.inputs]: inputs });
     }),
-    diff: method((request: proto.DiffRequest) => {
-      const olds = decode(request.getOldInputs());
-      const known = Object.keys(olds.values).length > 0 ? olds : decode(request.getOlds());
-      const news = decode(request.getNews());
-      return diffMessage(provider.diff(request.getUrn(), known, news, request.getIgnorechangesList()));
+    diff: method(({ message, structs }: Carried<proto.DiffRequest>) => {
+      const inputs = decodeBytes(structs.get(FIELDS.diff.oldInputs));
+      const known =
+        Object.keys(inputs.values).length > 0 ? inputs : decodeBytes(structs.get(FIELDS.diff.olds));
+      const news = decodeBytes(structs.get(FIELDS.diff.news));
+      const ignored = message.getIgnorechangesList();
+      return withProperties(diffMessage(provider.diff(message.getUrn(), known, news, ignored)));
     }),
-    create: method(async (request: proto.CreateRequest) => {
+    create: method(async ({ message, structs }: Carried<proto.CreateRequest>) => {
       const kept = await provider.create({
-        urn: request.getUrn(),
-        inputs: decode(request.getProperties()),
-        preview: request.getPreview(),
-        timeoutSeconds: request.getTimeout(),
+        urn: message.getUrn(),
+        inputs: decodeBytes(structs.get(FIELDS.create.properties)),
+        preview: message.getPreview(),
+        timeoutSeconds: message.getTimeout(),
       });
       const response = new proto.CreateResponse();
       response.setId(kept.id);
-      response.setProperties(encode(kept.state));
-      return response;
+      return withProperties(response, { [FIELDS.create.state]: kept.state });
     }),
-    update: method(async (request: proto.UpdateRequest) => {
+    update: method(async ({ message, structs }: Carried<proto.UpdateRequest>) => {
       const kept = await provider.update(
         {
-          urn: request.getUrn(),
-          inputs: decode(request.getNews()),
-          preview: request.getPreview(),
-          timeoutSeconds: request.getTimeout(),
+          urn: message.getUrn(),
+          inputs: decodeBytes(structs.get(FIELDS.update.news)),
+          preview: message.getPreview(),
+          timeoutSeconds: message.getTimeout(),
         },
-        { id: request.getId(), state: decode(request.getOlds()), inputs: decode(request.getOldInputs()) },
+        {
+          id: message.getId(),
+          state: decodeBytes(structs.get(FIELDS.update.olds)),
+          inputs: decodeBytes(structs.get(FIELDS.update.oldInputs)),
+        },
       );
-      const response = new proto.UpdateResponse();
-      response.setProperties(encode(kept.state));
-      return response;
+      return withProperties(new proto.UpdateResponse(), { [FIELDS.update.state]: kept.state });
     }),
-    read: method(async (request: proto.ReadRequest) => {
-      const olds = { state: decode(request.getProperties()), inputs: decode(request.getInputs()) };
-      const kept = await provider.read(request.getUrn(), request.getId(), olds, request.getTimeout());
+    read: method(async ({ message, structs }: Carried<proto.ReadRequest>) => {
+      const olds = {
+        state: decodeBytes(structs.get(FIELDS.read.properties)),
+        inputs: decodeBytes(structs.get(FIELDS.read.inputs)),
+      };
+      const kept = await provider.read(message.getUrn(), message.getId(), olds, message.getTimeout());
       const response = new proto.ReadResponse();
       response.setId(kept.id);
-      if (kept.id === "") return response;
-      response.setProperties(encode(kept.state));
-      response.setInputs(encode(kept.inputs));
-      return response;
+      if (kept.id === "") return withProperties(response);
+      return withProperties(response, { [FIELDS.read.state]: kept.state, [FIELDS.read.seen]: kept.inputs });
     }),
-    delete: method(async (request: proto.DeleteRequest) => {
-      const olds = { state: decode(request.getProperties()), inputs: decode(request.getOldInputs()) };
-      await provider.delete(request.getUrn(), request.getId(), olds, request.getTimeout());
-      return new Empty();
+    delete: method(async ({ message, structs }: Carried<proto.DeleteRequest>) => {
+      const olds = {
+        state: decodeBytes(structs.get(FIELDS.delete.properties)),
+        inputs: decodeBytes(structs.get(FIELDS.delete.oldInputs)),
+      };
+      await provider.delete(message.getUrn(), message.getId(), olds, message.getTimeout());
+      return withProperties(new Empty());
     }),
     cancel: method(() => {
       provider.cancel();
