@@ -63,16 +63,19 @@ export async function traffic(
   path: Path,
   { transfers, flood, pings }: Traffic,
 ): Promise<Measured> {
+  // A folder for each path: two may be measured at once.
+  const folder = `/tmp/traffic.${path.client}`;
   const inClient = `ip netns exec ${path.client}`;
   const all = SECONDS.counted + SECONDS.before;
   const serve = (port: number) =>
-    `ip netns exec ${path.server} iperf3 -s -1 -D -p ${port} --pidfile /tmp/iperf.${port} >/dev/null`;
+    `ip netns exec ${path.server} iperf3 -s -1 -D -p ${port} --pidfile ${folder}/iperf.${port} >/dev/null`;
   const client = (from: string, port: number) =>
     `${inClient} iperf3 -c ${path.address} -B ${from} -p ${port}`;
   const ports = transfers.map((_, index) => PORTS.first + index);
   const flooding = flood === undefined ? [] : [PORTS.flood, PORTS.streams];
   const script = [
-    "cd /tmp",
+    `mkdir -p ${folder}`,
+    `cd ${folder}`,
     ...[...ports, ...flooding].map(serve),
     "sleep 0.5",
     ...(flood === undefined
@@ -95,7 +98,7 @@ export async function traffic(
           `${inClient} ping -I ${pings.from} -n -c ${pings.count} -i ${pings.everyMs / 1000} -W 3 ${path.address} >pings || :`,
         ]),
     "wait",
-    ...[...ports, ...flooding].map((port) => `kill $(tr -d '\\0' </tmp/iperf.${port}) 2>/dev/null || :`),
+    ...[...ports, ...flooding].map((port) => `kill $(tr -d '\\0' <iperf.${port}) 2>/dev/null || :`),
     ...transfers.map((_, index) => `cat rate.${index}; echo ${SEPARATOR}`),
     ...(pings === undefined ? [] : ["cat pings"]),
   ].join("\n");
