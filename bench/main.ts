@@ -2,6 +2,7 @@ import { Command } from "commander";
 import pc from "picocolors";
 import { controlPlane } from "./control-plane/main";
 import { geneveMux } from "./geneve-mux/main";
+import { ispFlood } from "./isp/flood";
 import { isp } from "./isp/main";
 import { shaper } from "./shaper/main";
 
@@ -18,6 +19,10 @@ const benchmarks: Record<string, { summary: string; run: (runs: number) => Promi
   isp: {
     summary: "10,000 subscribers: their tunnels in the kernel, and the whole engine",
     run: isp,
+  },
+  "isp-flood": {
+    summary: "one subscriber floods: what the others keep of rate and latency",
+    run: ispFlood,
   },
   shaper: {
     summary: "finding a packet's subscriber, by the number of subscribers",
