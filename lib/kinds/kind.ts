@@ -41,6 +41,8 @@ export interface Finding {
 export interface PlanContext {
   /** Who makes the object, such as `netloom:gre-lab/dev`; left on the host where the object can carry it. */
   readonly owner: string;
+  /** What the queries found: for a plan that depends on more than the object itself, such as the types of a map. */
+  readonly facts?: Facts;
 }
 
 /**

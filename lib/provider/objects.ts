@@ -1,6 +1,7 @@
 import type { HostSession, LedgerRecord } from "../host/operation";
 import { disagreements } from "../kinds/agree";
 import type { AnyKind, AnySpec, PlanContext } from "../kinds/kind";
+import type { Facts } from "../kinds/step";
 import { compare } from "./diff";
 import { HalfMadeError, UserError } from "./errors";
 import { ledgerKey } from "./ids";
@@ -38,10 +39,10 @@ export async function applyObject(session: HostSession, target: Target, wanted: 
     timeoutSeconds: wanted.timeoutSeconds,
     decide: (sight) => {
       if (wanted.create) refuseWhatIsNotOurs(target, wanted, sight);
-      const { current, record, boot } = sight;
+      const { current, record, facts, boot } = sight;
       const claimed = claim({ kind, key, urn, desired, previous, current, record, boot });
       effective = claimed.effective;
-      const steps = kind.plan(current, effective, context(target));
+      const steps = kind.plan(current, effective, context(target, facts));
       const done = entries(record, claimed.done);
       return steps.length === 0 ? { steps, done } : { steps, intent: entries(record, claimed.intent), done };
     },
@@ -75,7 +76,7 @@ export async function removeObject(
     target,
     specs,
     timeoutSeconds: options.timeoutSeconds,
-    decide: ({ current, record, ledger }) => {
+    decide: ({ current, record, ledger, facts }) => {
       if (record === undefined) {
         removal = current === undefined ? "gone" : "left";
         return { steps: [] };
@@ -87,7 +88,7 @@ export async function removeObject(
       specs = [options.spec, ...record.specs];
       aim = current === undefined ? undefined : afterDelete(kind, record, options.deleteAdopted);
       removal = current === undefined ? "gone" : aim === undefined ? "removed" : "restored";
-      const steps = current === undefined ? [] : kind.plan(current, aim, context(target));
+      const steps = current === undefined ? [] : kind.plan(current, aim, context(target, facts));
       const inside = recordsInside(kind, record, ledger.list());
       const gone = aim === undefined ? inside : [];
       if (aim !== undefined) leftInside = inside.map(({ key }) => key.slice(key.indexOf(" ") + 1));
@@ -177,6 +178,6 @@ function brief(value: unknown): string {
   return text.length > 200 ? `${text.slice(0, 200)}…` : text;
 }
 
-function context(target: Target): PlanContext {
-  return { owner: `netloom:${target.stack}` };
+function context(target: Target, facts: Facts): PlanContext {
+  return { owner: `netloom:${target.stack}`, facts };
 }

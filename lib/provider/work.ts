@@ -32,6 +32,7 @@ export interface Sight {
   readonly current: AnySpec | undefined;
   readonly record: LedgerRecord | undefined;
   readonly ledger: Ledger;
+  readonly facts: Facts;
   /** Which life of the host this is. */
   readonly boot?: string;
 }
@@ -111,7 +112,7 @@ class Attempt {
     try {
       const current = kind.observe(facts, [...this.work.specs, ...(record?.specs ?? [])]) as
         AnySpec | undefined;
-      const decision = decide({ current, record, ledger, boot: bootOf(facts) });
+      const decision = decide({ current, record, ledger, facts, boot: bootOf(facts) });
       this.#began = decision.steps.length > 0;
       return decision;
     } catch (error) {

@@ -52,7 +52,6 @@ export async function converges<Schema extends z.ZodObject>(options: Convergence
 /** The object under test, on its host. */
 class Subject<Schema extends z.ZodObject> {
   private readonly kind: Kind<Schema>;
-  private readonly context: PlanContext = { owner: "netloom:test/converge" };
   /** What the last case was about: the object may still be as it left it. */
   private before: Spec<Schema>[] = [];
   /** The specs of this case and the last, and what was last found when all of their queries were asked. */
@@ -125,6 +124,10 @@ class Subject<Schema extends z.ZodObject> {
   private observe(to: Spec<Schema> | undefined): Spec<Schema> | undefined {
     const [first, ...rest] = [...(to === undefined ? [] : [to]), ...this.known.filter((spec) => spec !== to)];
     return first === undefined ? undefined : this.kind.observe(this.found(), [first, ...rest]);
+  }
+
+  private get context(): PlanContext {
+    return { owner: "netloom:test/converge", facts: this.found() };
   }
 
   private found(): Facts {

@@ -3,7 +3,8 @@
  * comes out as text: two maps have the same layout when the texts are equal.
  */
 
-interface BtfType {
+/** One type, as `bpftool -j btf dump` prints it. */
+export interface BtfType {
   readonly id: number;
   readonly kind: string;
   readonly name: string;
@@ -18,6 +19,7 @@ interface BtfType {
     readonly bitfield_size?: number;
   }[];
   readonly vars?: readonly { readonly type_id: number }[];
+  readonly values?: readonly { readonly name: string; readonly val: number }[];
 }
 
 /** How a map is laid out. */
@@ -39,31 +41,48 @@ const PLAIN: ReadonlySet<number> = new Set([1, 2, 9, 11]);
 
 /** The maps of an object that its `.maps` section defines, by name; none of an object without BTF. */
 export function mapLayouts(dump: unknown): Record<string, MapLayout> {
+  const types = typesOf(dump);
+  return Object.fromEntries(
+    mapVariables(types).flatMap(({ name }) => {
+      const said = mapDefinition(types, name);
+      return said === undefined ? [] : [[name, layoutOf(types, said)] as const];
+    }),
+  );
+}
+
+function layoutOf(types: Types, said: ReadonlyMap<string, number>): MapLayout {
+  const number = (name: string) => bare(types, said.get(name))?.nr_elems;
+  const bytes = (what: "key" | "value") =>
+    said.has(what) ? shape(types, said.get(what), 0) : `${number(`${what}_size`) ?? 0} bytes`;
+  const rest = [...said.keys()]
+    .filter((name) => !["type", "key", "value", "key_size", "value_size"].includes(name))
+    .map((name) => `${name} ${number(name) ?? shape(types, said.get(name), 0)}`);
+  return {
+    type: number("type") ?? 0,
+    key: bytes("key"),
+    value: bytes("value"),
+    rest: rest.sort().join(", "),
+  };
+}
+
+/** The types of a dump, by id. */
+export function typesOf(dump: unknown): Types {
   const types = (dump as { types?: readonly BtfType[] } | undefined)?.types ?? [];
-  const byId = new Map(types.map((type) => [type.id, type]));
-  const section = types.find(({ kind, name }) => kind === "DATASEC" && name === ".maps");
-  const layouts: Record<string, MapLayout> = {};
-  for (const { type_id } of section?.vars ?? []) {
-    const variable = byId.get(type_id);
-    const definition = bare(byId, variable?.type_id);
-    if (variable === undefined || definition?.members === undefined) continue;
-    const said = new Map(
-      definition.members.map(({ name, type_id: id }) => [name, pointee(byId, id)] as const),
-    );
-    const number = (name: string) => bare(byId, said.get(name))?.nr_elems;
-    const bytes = (what: "key" | "value") =>
-      said.has(what) ? shape(byId, said.get(what), 0) : `${number(`${what}_size`) ?? 0} bytes`;
-    const rest = [...said.keys()]
-      .filter((name) => !["type", "key", "value", "key_size", "value_size"].includes(name))
-      .map((name) => `${name} ${number(name) ?? shape(byId, said.get(name), 0)}`);
-    layouts[variable.name] = {
-      type: number("type") ?? 0,
-      key: bytes("key"),
-      value: bytes("value"),
-      rest: rest.sort().join(", "),
-    };
-  }
-  return layouts;
+  return new Map(types.map((type) => [type.id, type]));
+}
+
+function mapVariables(types: Types): BtfType[] {
+  const section = [...types.values()].find(({ kind, name }) => kind === "DATASEC" && name === ".maps");
+  return (section?.vars ?? []).flatMap(({ type_id }) => types.get(type_id) ?? []);
+}
+
+/** What the definition of a map says, by the macro's word (`type`, `key`, `max_entries`): the type that it points to. */
+export function mapDefinition(types: Types, map: string): ReadonlyMap<string, number> | undefined {
+  const definition = bare(types, mapVariables(types).find(({ name }) => name === map)?.type_id);
+  return (
+    definition?.members &&
+    new Map(definition.members.map(({ name, type_id }) => [name, pointee(types, type_id)]))
+  );
 }
 
 /** Whether two maps are laid out alike, so that one can be used for the other. */
@@ -80,20 +99,21 @@ export function migrationProblem(from: MapLayout, to: MapLayout): string | undef
   return undefined;
 }
 
-type Types = ReadonlyMap<number, BtfType>;
+/** Types by id. */
+export type Types = ReadonlyMap<number, BtfType>;
 
 const NAMES_ONLY: ReadonlySet<string> = new Set(["TYPEDEF", "CONST", "VOLATILE", "RESTRICT", "TYPE_TAG"]);
 
 /** A type without its other names. */
-function bare(types: Types, id: number | undefined): BtfType | undefined {
+export function bare(types: Types, id: number | undefined): BtfType | undefined {
   let type = id === undefined ? undefined : types.get(id);
   while (type !== undefined && NAMES_ONLY.has(type.kind)) type = types.get(type.type_id ?? 0);
   return type;
 }
 
-function pointee(types: Types, id: number): number | undefined {
+function pointee(types: Types, id: number): number {
   const type = bare(types, id);
-  return type?.kind === "PTR" ? type.type_id : id;
+  return type?.kind === "PTR" ? (type.type_id ?? id) : id;
 }
 
 /** A type as its bytes are read; names of types do not count, those of members do. */
