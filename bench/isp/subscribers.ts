@@ -1,14 +1,16 @@
 import { Subscribers, type SubscriberProps } from "../../lib";
 
-/** Subscribers 1 to `count`, each with a plan, an address of its own outside and nothing else written down. */
-export function subscribersOf(count: number, changed?: Partial<SubscriberProps>): Subscribers {
+/**
+ * Subscribers 1 to `count`, each with a plan, an address of its own outside and nothing else written down. The first
+ * `moved` of them have another address than they had: one more that has is one change.
+ */
+export function subscribersOf(count: number, moved = 0): Subscribers {
   const all = Array.from({ length: count }, (_, index): SubscriberProps => {
     const number = index + 1;
     return {
       id: `home-${number}`,
       plan: { downloadMax: 50, uploadMax: 10 },
-      client: { address: addressOutside(number) },
-      ...(number === Math.ceil(count / 2) && changed),
+      client: { address: addressOutside(number <= moved ? count + number : number) },
     };
   });
   return Subscribers.of(all);
