@@ -91,6 +91,7 @@ static u8 due(struct netagg_flow *flow, const struct netagg_view *view,
 {
 	const struct netagg_rule *rule = flow->rule;
 	u32 weight[NETAGG_MAX_PATHS];
+	bool flowlets = READ_ONCE(rule->options.mode) == NETAGG_MODE_FLOWLET;
 	bool stay = false;
 	s64 most = S64_MIN;
 	u64 total = 0;
@@ -101,8 +102,7 @@ static u8 due(struct netagg_flow *flow, const struct netagg_view *view,
 		memset(flow->credit, 0, sizeof(flow->credit));
 		flow->tx_mask = view->alive;
 	}
-	if (READ_ONCE(rule->options.mode) == NETAGG_MODE_FLOWLET &&
-	    view->alive & BIT(flow->last_path)) {
+	if (flowlets && view->alive & BIT(flow->last_path)) {
 		u64 now = netagg_now();
 
 		stay = flow->last_tx && now - flow->last_tx <
@@ -121,7 +121,7 @@ static u8 due(struct netagg_flow *flow, const struct netagg_view *view,
 			chosen = i;
 		}
 	}
-	if (may_split && (u64)weight[chosen] * 8 < total)
+	if (may_split && !flowlets && (u64)weight[chosen] * 8 < total)
 		return NETAGG_SPLIT;
 	for (i = 0; i < rule->npaths; i++)
 		if (view->alive & BIT(i))

@@ -46,6 +46,8 @@ bool netagg_parse(struct sk_buff *skb, u8 family, struct netagg_packet *p);
 bool netagg_rewrite(struct sk_buff *skb, const struct netagg_packet *p,
 		    bool source, const union nf_inet_addr *addr, __be16 port);
 bool netagg_map_icmp(struct netagg_net *nn, struct sk_buff *skb, u8 family);
+bool netagg_is_ours(struct net *net, u8 family,
+		    const union nf_inet_addr *addr);
 bool netagg_clamp_mss(struct sk_buff *skb, const struct netagg_packet *p,
 		      u16 mss);
 
@@ -99,11 +101,9 @@ void netagg_peer_pace(struct netagg_peer *peer, bool idle, u64 now);
 void netagg_peer_adapt(struct netagg_rule *rule, struct netagg_peer *peer,
 		       u64 now);
 
-/* probe.c */
+/* socket.c */
 int netagg_socket_get(struct netagg_net *nn, struct netagg_rule *rule);
 void netagg_socket_put(struct netagg_net *nn, struct netagg_rule *rule);
-void netagg_probe_start(struct netagg_rule *rule);
-void netagg_probe_tick(struct timer_list *timer);
 struct dst_entry *netagg_udp_route(struct netagg_rule *rule,
 				   union nf_inet_addr *from,
 				   const union nf_inet_addr *to, __be16 port);
@@ -111,12 +111,23 @@ void netagg_udp_send(struct netagg_rule *rule, struct dst_entry *dst,
 		     struct sk_buff *skb, const union nf_inet_addr *from,
 		     const union nf_inet_addr *to, __be16 port, u8 tos);
 
+/* probe.c */
+void netagg_probe_start(struct netagg_rule *rule);
+void netagg_probe_tick(struct timer_list *timer);
+void netagg_message_receive(struct sock *sk, struct sk_buff *skb, u8 family);
+
 /* encap.c */
 int netagg_encap_send(struct netagg_rule *rule, struct netagg_peer *peer,
 		      struct sk_buff *skb, u8 index);
 void netagg_encap_receive(struct netagg_net *nn, struct sk_buff *skb,
 			  u8 family);
 u16 netagg_encap_mss(struct netagg_rule *rule, struct netagg_peer *peer);
+
+/* read.c */
+struct genl_info;
+int netagg_read_paths(struct netagg_rule *rule, struct genl_info *info,
+		      bool whole);
+int netagg_read_options(struct netagg_options *o, struct genl_info *info);
 
 /* netlink.c */
 int netagg_netlink_init(void);

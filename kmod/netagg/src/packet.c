@@ -5,10 +5,17 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
+#include <linux/version.h>
+#include <net/addrconf.h>
 #include <net/checksum.h>
 #include <net/ip.h>
+#include <net/route.h>
 #include <net/tcp.h>
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+#include <linux/unaligned.h>
+#else
 #include <asm/unaligned.h>
+#endif
 
 #include "netagg_int.h"
 
@@ -155,6 +162,19 @@ bool netagg_clamp_mss(struct sk_buff *skb, const struct netagg_packet *p,
 	return true;
 }
 
+/* What is on its way to another host is not ours to change. */
+bool netagg_is_ours(struct net *net, u8 family,
+		    const union nf_inet_addr *addr)
+{
+	if (family == NFPROTO_IPV4)
+		return inet_addr_type(net, addr->ip) == RTN_LOCAL;
+#if IS_ENABLED(CONFIG_IPV6)
+	return ipv6_chk_addr(net, &addr->in6, NULL, 0);
+#else
+	return false;
+#endif
+}
+
 /* The rule and path of a packet that an ICMP error quotes. */
 static struct netagg_path *quoted_path(struct netagg_net *nn, u8 family,
 				       const union nf_inet_addr *src,
@@ -200,6 +220,9 @@ static bool map_icmp4(struct netagg_net *nn, struct sk_buff *skb)
 		return false;
 	iph = (struct iphdr *)(skb_network_header(skb) + inner);
 	ports = (__be16 *)((u8 *)iph + iph->ihl * 4);
+	src.ip = ip_hdr(skb)->daddr;
+	if (!netagg_is_ours(nn->net, NFPROTO_IPV4, &src))
+		return false;
 	src.ip = iph->saddr;
 	dst.ip = iph->daddr;
 	path = quoted_path(nn, NFPROTO_IPV4, &src, ports[0], &dst, ports[1],
@@ -244,6 +267,9 @@ static bool map_icmp6(struct netagg_net *nn, struct sk_buff *skb)
 	    ip6h->nexthdr != IPPROTO_TCP)
 		return false;
 	ports = (__be16 *)(ip6h + 1);
+	src.in6 = ipv6_hdr(skb)->daddr;
+	if (!netagg_is_ours(nn->net, NFPROTO_IPV6, &src))
+		return false;
 	src.in6 = ip6h->saddr;
 	dst.in6 = ip6h->daddr;
 	path = quoted_path(nn, NFPROTO_IPV6, &src, ports[0], &dst, ports[1],

@@ -10,6 +10,7 @@
 #define RTT_WINDOW_US	10000000
 #define MARGIN_US	10000
 #define IDLE_DEAD_US	1000000
+#define WAKE_US		500000		/* until probes that come quickly tell */
 #define PEER_IDLE_US	120000000ULL
 
 struct netagg_peer *netagg_peer_alloc(gfp_t gfp)
@@ -222,7 +223,7 @@ static bool is_fresh(const struct netagg_rule *rule,
 	if (peer->idle)
 		dead_us = max_t(u32, dead_us, IDLE_DEAD_US);
 	else
-		since = max(since, peer->busy_since);
+		since = max(since, peer->busy_since + WAKE_US);
 	return now < since + dead_us;
 }
 
@@ -302,7 +303,8 @@ void netagg_peer_judge(struct netagg_rule *rule, struct netagg_peer *peer,
 		} else {
 			if (!link->up_since)
 				link->up_since = now;
-			if (!link->ever ||
+			/* Where there is no other, there is no waiting. */
+			if (!link->ever || !peer->alive ||
 			    now - link->up_since >= link->wait_us) {
 				take_up(peer, i, now);
 				up |= BIT(i);

@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Packets that come in: led back to the primary path, and put in order. */
-#include <net/addrconf.h>
-#include <net/ip.h>
-#include <net/route.h>
-
 #include "netagg_int.h"
 #include "mark.h"
 
@@ -23,17 +19,6 @@ static int tag_of(struct sk_buff *skb)
 
 	return mark->magic == NETAGG_MARK && mark->index < NETAGG_MAX_PATHS ?
 	       mark->index : -1;
-}
-
-static bool is_ours(struct net *net, u8 family, const union nf_inet_addr *addr)
-{
-	if (family == NFPROTO_IPV4)
-		return inet_addr_type(net, addr->ip) == RTN_LOCAL;
-#if IS_ENABLED(CONFIG_IPV6)
-	return ipv6_chk_addr(net, &addr->in6, NULL, 0);
-#else
-	return false;
-#endif
 }
 
 /* Before connection tracking: what follows sees the primary path only. */
@@ -58,7 +43,7 @@ unsigned int netagg_early(struct sk_buff *skb,
 		source = true;
 		/* What is on its way to another host is not ours. */
 		if (path && path->index &&
-		    !is_ours(state->net, family, &p.dst))
+		    !netagg_is_ours(state->net, family, &p.dst))
 			path = NULL;
 	}
 	if (!path)
@@ -123,7 +108,7 @@ unsigned int netagg_late(struct sk_buff *skb,
 	}
 	if (!p.len && !p.rst)
 		return NF_ACCEPT;
-	flow = netagg_flow_get(rule, far, far_port, true);
+	flow = netagg_flow_get(rule, far, far_port, !p.rst);
 	if (!flow)
 		return NF_ACCEPT;
 	return netagg_resequence(flow, skb, &p, index, state) ? NF_STOLEN :

@@ -103,7 +103,14 @@ struct netagg_options {
 	u8 mode;
 };
 
-struct netagg_socket;
+/* A UDP socket, shared by the rules that have its port. */
+struct netagg_socket {
+	struct list_head list;
+	struct socket *sock;
+	u8 family;
+	__be16 port;
+	unsigned int users;
+};
 
 struct netagg_rule {
 	struct list_head list;
