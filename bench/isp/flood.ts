@@ -34,10 +34,10 @@ function plain(): { readonly script: string; readonly path: Path } {
     ];
   };
   const cable = (link: string, netns: string, address: string) => [
-    `ip link add ${link} netns ${middle} type veth peer name eth0 netns ${netns}`,
+    `ip link add name ${link} netns ${middle} type veth peer name eth0 netns ${netns}`,
     `ip -n ${netns} address add ${address}/16 dev eth0`,
     `ip -n ${netns} link set eth0 up`,
-    `ip -n ${middle} link set ${link} master br0 up`,
+    `ip -n ${middle} link set dev ${link} master br0 up`,
   ];
   const [download, upload] = PLANS[OTHERS[0].line];
   const script = [

@@ -2,6 +2,7 @@ import {
   type App,
   ClientRouting,
   type ClientRoutingProps,
+  GreSubscriberTunnel,
   GreTunnel,
   Host,
   Link,
@@ -54,6 +55,23 @@ describe("The rules of a client's tunnel", () => {
     expect(specs(app, "Routes")[0]?.routes).toEqual([
       { destination: "0.0.0.0/0", dev: "gre1", table: 7 },
       { destination: "0.0.0.0/0", type: "unreachable", metric: 4294967295, table: 7 },
+    ]);
+  });
+
+  test("know the ends of a subscriber's tunnel, inside UDP, too, without being told", () => {
+    const app = Testing.app();
+    const pi = new Host(app, "pi", { address: "pi.example" });
+    const tunnel = GreSubscriberTunnel.client(pi, "gre1", {
+      local: "10.0.0.2",
+      remote: "192.0.2.1",
+      addresses: ["192.168.11.2/30"],
+      fou: {},
+    });
+    new ClientRouting(pi, "use", { tunnel, mode: "default", priority: 100 });
+    const underlay = specs(app, "Rules").find((one) => JSON.stringify(one).includes("underlay"));
+    expect(underlay?.rules).toEqual([
+      { priority: 100, from: "10.0.0.2/32", table: "main" },
+      { priority: 101, to: "192.0.2.1/32", table: "main" },
     ]);
   });
 
