@@ -51,8 +51,9 @@ static u32 weight_of(const struct netagg_rule *rule,
 /* Which path bytes that are sent again were given to; -1: long ago. */
 static int sent_on(const struct netagg_flow *flow, u32 seq)
 {
-	int i, found = -1;
+	int oldest = (flow->sent_at + 1) % NETAGG_HISTORY;
 	u32 nearest = 0;
+	int i, found = -1;
 
 	for (i = 0; i < NETAGG_HISTORY; i++) {
 		const struct netagg_sent *s = &flow->sent[i];
@@ -60,11 +61,41 @@ static int sent_on(const struct netagg_flow *flow, u32 seq)
 		if (!s->end || !after(s->end, seq))
 			continue;
 		if (found < 0 || before(s->end, nearest)) {
-			found = s->path;
+			found = i;
 			nearest = s->end;
 		}
 	}
-	return found;
+	/* What came before the oldest that is remembered is not known. */
+	if (found < 0 || found == oldest)
+		return -1;
+	return flow->sent[found].path;
+}
+
+/*
+ * The path for what is sent again: the best one, unless nothing has been
+ * heard of it just now, which may be how it was lost.
+ */
+static u8 surest(const struct netagg_rule *rule, const struct netagg_view *view)
+{
+	u32 stale_us = READ_ONCE(rule->options.probe_us) * 3 / 2;
+	const struct netagg_link *link;
+	u64 latest;
+	u8 chosen = view->best;
+	int i;
+
+	if (!view->peer || READ_ONCE(view->peer->idle))
+		return chosen;
+	link = view->peer->link;
+	latest = READ_ONCE(link[chosen].confirmed);
+	if (netagg_now() < latest + stale_us)
+		return chosen;
+	for (i = 0; i < rule->npaths; i++)
+		if (view->alive & BIT(i) &&
+		    READ_ONCE(link[i].confirmed) > latest) {
+			latest = READ_ONCE(link[i].confirmed);
+			chosen = i;
+		}
+	return chosen;
 }
 
 static void remember(struct netagg_flow *flow, u32 end, u8 path)
@@ -137,8 +168,11 @@ u8 netagg_choose(struct netagg_flow *flow, const struct netagg_view *view,
 	u32 end = p->seq + p->len;
 	u8 chosen = view->best;
 
-	/* What must arrive, or need not be shared out, takes the best path. */
-	if (p->rst || !p->len)
+	/* On another path it would be taken for a stray: see receive.c. */
+	if (p->rst)
+		return view->alive & BIT(0) ? 0 : chosen;
+	/* What need not be shared out takes the best path. */
+	if (!p->len)
 		return chosen;
 	spin_lock_bh(&flow->tx_lock);
 	if (p->syn || !flow->tx_known) {
@@ -158,6 +192,7 @@ u8 netagg_choose(struct netagg_flow *flow, const struct netagg_view *view,
 	} else {
 		int lost = sent_on(flow, p->seq);
 
+		chosen = surest(flow->rule, view);
 		if (lost >= 0)
 			this_cpu_inc(flow->rule->path[lost].counters->retransmits);
 	}

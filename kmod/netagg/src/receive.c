@@ -21,6 +21,23 @@ static int tag_of(struct sk_buff *skb)
 	       mark->index : -1;
 }
 
+/*
+ * A host that has no rule (yet, or any more) answers what comes from another
+ * path with a reset. Real ones take the primary path while there is one.
+ */
+static bool is_stray_reset(struct netagg_rule *rule,
+			   const struct netagg_packet *p)
+{
+	struct netagg_peer *peer = rule->self;
+
+	if (!p->rst)
+		return false;
+	if (rule->role == NETAGG_ROLE_RECEIVER)
+		peer = netagg_peer_find(rule, &p->src);
+	return !peer || !rule->options.probe_port ||
+	       READ_ONCE(peer->alive) & BIT(0);
+}
+
 /* Before connection tracking: what follows sees the primary path only. */
 unsigned int netagg_early(struct sk_buff *skb,
 			  const struct nf_hook_state *state, u8 family)
@@ -52,6 +69,8 @@ unsigned int netagg_early(struct sk_buff *skb,
 	if (index) {
 		const struct netagg_path *primary = &path->rule->path[0];
 
+		if (is_stray_reset(path->rule, &p))
+			return NF_DROP;
 		if (!netagg_rewrite(skb, &p, source, &primary->addr,
 				    primary->port))
 			return NF_DROP;

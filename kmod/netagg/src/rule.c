@@ -223,8 +223,11 @@ int netagg_rule_add(struct netagg_net *nn, struct netagg_rule *rule,
 	nn->nrules++;
 	netagg_probe_start(rule);
 	schedule_delayed_work(&rule->gc, 10 * HZ);
-	if (old)
+	if (old) {
+		/* Whoever looks for a path just now must meet one of the two. */
+		synchronize_rcu_expedited();
 		netagg_rules_remove(nn, 0, old);
+	}
 	return 0;
 put_hooks:
 	netagg_hooks_put(nn);
@@ -250,11 +253,11 @@ unsigned int netagg_rules_remove(struct netagg_net *nn, u8 role,
 	if (list_empty(&gone))
 		return 0;
 	/* Packets on their way through may still make connections. */
-	synchronize_net();
+	synchronize_rcu_expedited();
 	list_for_each_entry(rule, &gone, list)
 		finish_rule(nn, rule);
-	/* And timers that were running may still look at them. */
-	synchronize_net();
+	/* And whoever delivers packets of theirs may still look at them. */
+	synchronize_rcu_expedited();
 	list_for_each_entry_safe(rule, next, &gone, list) {
 		list_del(&rule->list);
 		netagg_rule_free(rule);

@@ -25,7 +25,7 @@
 #define NETAGG_PEER_BUCKETS	64
 #define NETAGG_MAX_PEERS	4096
 #define NETAGG_END_BUCKETS	256
-#define NETAGG_HISTORY		64
+#define NETAGG_HISTORY		256
 /* Packets that wait for an earlier one, of one connection, in memory. */
 #define NETAGG_MAX_QUEUED	(16U << 20)
 
