@@ -20,46 +20,39 @@ static __always_inline __u16 lb_fold(__u64 sum)
 	return sum;
 }
 
-/* The last bytes of lb_sum(), less than a piece. */
-__noinline __s64 lb_sum_rest(struct xdp_md *ctx, __u32 off, __u32 len)
+/*
+ * Sums of len bytes of the frame from off, as 16-bit words in memory order,
+ * neither complemented nor folded below 32 bits; -1 if they are not all there.
+ * Whole chunks, whole pieces and single bytes have functions of their own, to be
+ * called one after the other: a few short loops, and no deep stack. The barriers
+ * keep the compiler from moving arithmetic to data_end, which the verifier
+ * refuses.
+ */
+__noinline __s64 lb_sum_chunks(struct xdp_md *ctx, __u32 off, __u32 len)
 {
 	void *data_end = (void *)(long)ctx->data_end;
 	void *data = (void *)(long)ctx->data, *p;
-	__u64 sum = 0;
-	__u32 i;
+	__u32 i, sum = 0;
 
-	for (i = 0; i < LB_PIECE / 4; i++) {
-		if (len < 4)
-			break;
+	for (i = 0; i < LB_CHUNKS; i++) {
+		if (len < LB_CHUNK)
+			return sum;
 		p = LB_AT(data, off, LB_OFFSET_MASK);
 		barrier_var(p);
-		if (p + 4 > data_end)
+		if (p + LB_CHUNK > data_end)
 			return -1;
-		sum += *(__u32 *)p;
-		off += 4;
-		len -= 4;
+		sum = bpf_csum_diff(NULL, 0, p, LB_CHUNK, sum);
+		off += LB_CHUNK;
+		len -= LB_CHUNK;
 	}
-	for (i = 0; i < 3; i++) {
-		if (!len)
-			break;
-		p = LB_AT(data, off, LB_OFFSET_MASK);
-		barrier_var(p);
-		if (p + 1 > data_end)
-			return -1;
-		sum += (__u32)*(__u8 *)p << (i & 1 ? 8 : 0);
-		off++;
-		len--;
-	}
-	return sum;
+	return -1;
 }
 
-/* As lb_sum(), of less than a chunk. */
 __noinline __s64 lb_sum_pieces(struct xdp_md *ctx, __u32 off, __u32 len)
 {
 	void *data_end = (void *)(long)ctx->data_end;
 	void *data = (void *)(long)ctx->data, *p;
 	__u32 i, sum = 0;
-	__s64 rest;
 
 	for (i = 0; i < LB_CHUNK / LB_PIECE; i++) {
 		if (len < LB_PIECE)
@@ -72,38 +65,43 @@ __noinline __s64 lb_sum_pieces(struct xdp_md *ctx, __u32 off, __u32 len)
 		off += LB_PIECE;
 		len -= LB_PIECE;
 	}
-	rest = lb_sum_rest(ctx, off, len);
-	return rest < 0 ? -1 : rest + sum;
+	return sum;
 }
 
-/*
- * The sum of len bytes of the frame from off, as 16-bit words in memory order,
- * neither complemented nor folded below 32 bits; -1 if they are not all there.
- * The barriers keep the compiler from moving arithmetic to data_end, which the
- * verifier refuses.
- */
-__noinline __s64 lb_sum(struct xdp_md *ctx, __u32 off, __u32 len)
+__noinline __s64 lb_sum_bytes(struct xdp_md *ctx, __u32 off, __u32 len)
 {
 	void *data_end = (void *)(long)ctx->data_end;
 	void *data = (void *)(long)ctx->data, *p;
-	__u32 i, sum = 0;
-	__s64 rest;
+	__u64 sum = 0;
+	__u32 i;
 
-	if (off > 512 || len > LB_CHUNKS * LB_CHUNK)
-		return -1;
-	for (i = 0; i < LB_CHUNKS; i++) {
-		if (len < LB_CHUNK)
+	for (i = 0; i < LB_PIECE; i++) {
+		if (i >= len)
 			break;
-		p = LB_AT(data, off, LB_OFFSET_MASK);
+		p = LB_AT(data, off + i, LB_OFFSET_MASK);
 		barrier_var(p);
-		if (p + LB_CHUNK > data_end)
+		if (p + 1 > data_end)
 			return -1;
-		sum = bpf_csum_diff(NULL, 0, p, LB_CHUNK, sum);
-		off += LB_CHUNK;
-		len -= LB_CHUNK;
+		sum += (__u32)*(__u8 *)p << (i & 1) * 8;
 	}
-	rest = lb_sum_pieces(ctx, off, len);
-	return rest < 0 ? -1 : rest + sum;
+	return sum;
+}
+
+static __always_inline __s64 lb_sum(struct xdp_md *ctx, __u32 off, __u32 len)
+{
+	__u32 pieces = len & (LB_CHUNK - LB_PIECE), bytes = len & (LB_PIECE - 1);
+	__s64 sum, part;
+
+	sum = lb_sum_chunks(ctx, off, len);
+	if (sum < 0)
+		return -1;
+	off += len - pieces - bytes;
+	part = lb_sum_pieces(ctx, off, pieces);
+	if (part < 0)
+		return -1;
+	sum += part;
+	part = lb_sum_bytes(ctx, off + pieces, bytes);
+	return part < 0 ? -1 : sum + part;
 }
 
 #endif

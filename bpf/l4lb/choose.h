@@ -146,8 +146,6 @@ __noinline int lb_least(__u32 id, __u32 turn)
 
 	if (!service || !service->ring_len)
 		return LB_NO_BACKEND;
-	if (service->policy == LB_LEAST_FLOWS)
-		lb_sweep(turn);
 	bytes = service->policy == LB_LEAST_BYTES;
 	at = lb_select(lb_is_less(LB_TRIES * LB_LEAST_GOES, service->ring_len),
 		       turn % service->ring_len, 0);
@@ -228,6 +226,8 @@ __noinline int lb_choose(__u32 id, __u32 spread)
 	if (!service || !stat)
 		return LB_NO_BACKEND;
 	turn = stat->counted++;
+	if (service->policy == LB_LEAST_FLOWS)
+		lb_sweep(turn);
 	if (service->policy == LB_LEAST_BYTES || service->policy == LB_LEAST_FLOWS ||
 	    service->policy == LB_LEGACY)
 		return lb_least(id, turn);

@@ -196,8 +196,11 @@ __noinline int lb_ended(__u32 meta, __u32 reason)
 {
 	__u32 backend = meta & 0xffff;
 	struct lb_active *active = bpf_map_lookup_elem(&lb_active, &backend);
+	struct lb_count *count = bpf_map_lookup_elem(&lb_stats, &reason);
 
-	lb_event(reason);
+	if (!count)
+		return 0;
+	count->packets++;
 	if (active && active->generation == meta >> 16 && active->flows)
 		__sync_fetch_and_add(&active->flows, -1);
 	return 0;

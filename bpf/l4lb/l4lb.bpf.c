@@ -20,7 +20,7 @@ __noinline __s64 lb_find_vip(__u64 addr0, __u64 addr1, __u32 port_protocol)
 		vip.port = 0;
 		value = bpf_map_lookup_elem(&lb_vips, &vip);
 	}
-	return value ? *value : -1;
+	return value ? (__s64)*value : -1;
 }
 
 /* The state a flow is in after a packet; SYN and the like are TCP's only. */
