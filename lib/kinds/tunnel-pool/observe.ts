@@ -94,14 +94,34 @@ export function poolQueries(spec: Spec): Query[] {
 const NO_FILTERS = /Cannot find device|Parent Qdisc doesn't exist|No such device|Invalid argument/;
 
 /** What there is on the host, by what it is called there. */
-interface Present {
+interface Present extends RouteTables {
   readonly nexthops: ReadonlyMap<number, NexthopRow>;
-  readonly routes: ReadonlyMap<string, RouteRow>;
-  readonly own: ReadonlyMap<string, RouteRow>;
-  /** Filters that let in, by tunnel. */
-  readonly filters: ReadonlyMap<number, readonly { readonly device: string; readonly row: FilterRow }[]>;
+  /** Filters that let in, by device and tunnel. */
+  readonly filters: readonly (readonly [device: string, FilterTable["filters"]])[];
   /** Devices on which all that no filter lets in is dropped. */
   readonly closed: ReadonlySet<string>;
+}
+
+interface RouteTables {
+  readonly routes: ReadonlyMap<string, RouteRow>;
+  readonly own: ReadonlyMap<string, RouteRow>;
+}
+
+interface FilterTable {
+  readonly filters: ReadonlyMap<number, readonly FilterRow[]>;
+  readonly closed: boolean;
+}
+
+/** Shards look at the same tables one after the other: each table is read for the first of them. */
+function once<Rows extends object, Read>(read: (rows: Rows) => Read): (rows: Rows) => Read {
+  const known = new WeakMap<Rows, Read>();
+  return (rows) => {
+    const before = known.get(rows);
+    if (before !== undefined) return before;
+    const now = read(rows);
+    known.set(rows, now);
+    return now;
+  };
 }
 
 const MAIN = new Set<string | undefined>([undefined, "main", "254"]);
@@ -112,39 +132,53 @@ function networkOfRow({ dst = "default", pref }: RouteRow): string {
   return canonicalCidr(dst.includes("/") ? dst : `${dst}/${dst.includes(":") ? 128 : 32}`);
 }
 
-/** Only what this namespace has of main routes; many have the same shape, so nothing is parsed twice. */
-function present(facts: Facts, specs: readonly Spec[]): Present {
-  const [{ netns } = {}] = specs;
-  const nexthops = (found(facts, nexthopsQuery(netns)) ?? []) as readonly NexthopRow[];
-  const rows = ((found(facts, routesQuery(netns)) ?? []) as readonly RouteRow[]).filter(
+const nexthopsOf = once(
+  (rows: readonly NexthopRow[]): ReadonlyMap<number, NexthopRow> =>
+    new Map(rows.map((row) => [row.id ?? 0, row])),
+);
+
+/** Only what a namespace has of main routes. */
+const routesOf = once((rows: readonly RouteRow[]): RouteTables => {
+  const main = rows.filter(
     // A number is the tos of the encapsulation; text would be the route's own.
     ({ table, tos, dst }) => MAIN.has(table) && typeof tos !== "string" && dst !== undefined,
   );
-  const filters = new Map<number, { device: string; row: FilterRow }[]>();
-  const closed = new Set<string>();
-  for (const device of new Set(specs.flatMap(devicesOf))) {
-    const list = (found(facts, filtersQuery(netns, device), NO_FILTERS) ?? []) as readonly FilterRow[];
-    for (const row of list) {
-      const { pref, options } = row;
-      if (options?.handle === undefined) continue;
-      if (pref === FILTER_PREFERENCES.last) {
-        if (actionOf(row) === "drop") closed.add(device);
-      } else if (pref === FILTER_PREFERENCES.ip || pref === FILTER_PREFERENCES.ipv6) {
-        const number = numberOfHandle(options.handle);
-        const others = filters.get(number);
-        if (others === undefined) filters.set(number, [{ device, row }]);
-        else others.push({ device, row });
-      }
+  return {
+    routes: new Map(main.filter(({ type }) => !LOCAL.has(type)).map((row) => [networkOfRow(row), row])),
+    own: new Map(
+      main.filter(({ type }) => LOCAL.has(type)).map((row) => [canonicalAddress(row.dst ?? ""), row]),
+    ),
+  };
+});
+
+const filtersOf = once((rows: readonly FilterRow[]): FilterTable => {
+  const filters = new Map<number, FilterRow[]>();
+  let closed = false;
+  for (const row of rows) {
+    const { pref, options } = row;
+    if (options?.handle === undefined) continue;
+    if (pref === FILTER_PREFERENCES.last) closed ||= actionOf(row) === "drop";
+    else if (pref === FILTER_PREFERENCES.ip || pref === FILTER_PREFERENCES.ipv6) {
+      const number = numberOfHandle(options.handle);
+      const others = filters.get(number);
+      if (others === undefined) filters.set(number, [row]);
+      else others.push(row);
     }
   }
+  return { filters, closed };
+});
+
+function present(facts: Facts, specs: readonly Spec[]): Present {
+  const [{ netns } = {}] = specs;
+  const rows = <Row>(query: Query, absent?: RegExp) => (found(facts, query, absent) ?? []) as readonly Row[];
+  const tables = [...new Set(specs.flatMap(devicesOf))].map(
+    (device) => [device, filtersOf(rows<FilterRow>(filtersQuery(netns, device), NO_FILTERS))] as const,
+  );
   return {
-    nexthops: new Map(nexthops.map((row) => [row.id ?? 0, row])),
-    routes: new Map(rows.filter(({ type }) => !LOCAL.has(type)).map((row) => [networkOfRow(row), row])),
-    own: new Map(
-      rows.filter(({ type }) => LOCAL.has(type)).map((row) => [canonicalAddress(row.dst ?? ""), row]),
-    ),
-    filters,
-    closed,
+    nexthops: nexthopsOf(rows<NexthopRow>(nexthopsQuery(netns))),
+    ...routesOf(rows<RouteRow>(routesQuery(netns))),
+    filters: tables.map(([device, { filters }]) => [device, filters]),
+    closed: new Set(tables.filter(([, { closed }]) => closed).map(([device]) => device)),
   };
 }
 
@@ -238,7 +272,8 @@ function foundParts(
     const { id, words } = ownAddressPart(address, row.dev);
     parts.push({ id, words: words.join(" ") });
   }
-  for (const { device, row } of there.filters.get(number) ?? []) parts.push(foundFilter(device, row));
+  for (const [device, filters] of there.filters)
+    for (const row of filters.get(number) ?? []) parts.push(foundFilter(device, row));
   return parts;
 }
 
