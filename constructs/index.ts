@@ -29,6 +29,23 @@ export {
   type PortForward,
   type RuleRemarks,
 } from "./firewall";
+export {
+  GeneveMux,
+  type GeneveMuxProps,
+  type GeneveOption,
+  type MuxGeneveTunnel,
+  type MuxGreTunnel,
+  type MuxIpipTunnel,
+  type MuxIpTunnelBase,
+  type MuxMacs,
+  type MuxQinqTunnel,
+  type MuxSelection,
+  type MuxTunnel,
+  type MuxTunnelBase,
+  type MuxUdpTunnelBase,
+  type MuxVlanTunnel,
+  type MuxVxlanTunnel,
+} from "./geneve-mux";
 export { GreSiteToSite, type GreSite, type GreSitePair, type GreSiteToSiteProps } from "./gre-site-to-site";
 export { GreTunnel, type GreTunnelProps } from "./gre-tunnel";
 export { Host, type HostProps } from "./host";

@@ -4,6 +4,8 @@ import type { Place } from "../lib/synth";
 /** One link as other constructs refer to it: the end of a veth pair, a tunnel, a NIC. */
 export class LinkHandle {
   #master: string | undefined;
+  #mtu: number | undefined;
+  #peer: LinkHandle | undefined;
 
   /**
    * @param owner the construct that makes the link
@@ -22,6 +24,32 @@ export class LinkHandle {
   /** The bridge that the link is a port of. */
   get master(): string | undefined {
     return this.#master;
+  }
+
+  /** The other end of a veth pair. */
+  get peer(): LinkHandle | undefined {
+    return this.#peer;
+  }
+
+  /** The largest MTU that whatever is on the link allows; undefined when nothing says. */
+  get mtuLimit(): number | undefined {
+    return this.#mtu;
+  }
+
+  /** Says that packets larger than so many bytes do not get through: the link's MTU where the program names none. */
+  limitMtu(bytes: number): void {
+    this.#mtu = Math.min(bytes, this.#mtu ?? bytes);
+    this.#peer?.limitOwnMtu(bytes);
+  }
+
+  /** Makes two handles the ends of one pair. */
+  joinPeer(peer: LinkHandle): void {
+    this.#peer = peer;
+    peer.#peer = this;
+  }
+
+  private limitOwnMtu(bytes: number): void {
+    this.#mtu = Math.min(bytes, this.#mtu ?? bytes);
   }
 
   /** Makes the link a port of a bridge in its own namespace; false when it is another's already. */

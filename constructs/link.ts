@@ -41,7 +41,12 @@ export class Link extends KernelObject implements ILink {
     super(scope, id, {
       ...leafProps(props),
       kind: link,
-      intent: () => ({ ...specOf(props), name, master: this.link.master }),
+      intent: () => ({
+        ...specOf(props),
+        name,
+        mtu: props.mtu ?? this.link.mtuLimit,
+        master: this.link.master,
+      }),
     });
     this.link = new LinkHandle(this, name, placeFor(scope, props.namespace), master);
   }

@@ -97,6 +97,7 @@ export class VethPair extends KernelObject {
     });
     this.a = new LinkHandle(this, a.name, placeA);
     this.b = new LinkHandle(this, b.name, placeB);
+    this.a.joinPeer(this.b);
     addFindings(this, () => {
       if (placeA === undefined || placeB === undefined || placeA.host.name === placeB.host.name) return [];
       const message = `is on ${placeB.host.name}, the other end on ${placeA.host.name}; a veth pair is on one host`;
@@ -106,5 +107,13 @@ export class VethPair extends KernelObject {
 }
 
 function end({ name, addresses, mtu, mac, sysctls }: VethEnd, handle: LinkHandle) {
-  return { netns: handle.place?.netns, name, addresses, mtu, mac, sysctls, master: handle.master };
+  return {
+    netns: handle.place?.netns,
+    name,
+    addresses,
+    mtu: mtu ?? handle.mtuLimit,
+    mac,
+    sysctls,
+    master: handle.master,
+  };
 }

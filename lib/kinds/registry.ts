@@ -7,6 +7,7 @@ import { executable } from "./executable";
 import { files } from "./files";
 import { firewall } from "./firewall";
 import { fou } from "./fou";
+import { tunnels } from "./geneve-mux";
 import { link } from "./link";
 import { namespace } from "./namespace";
 import { packages } from "./packages";
@@ -40,6 +41,7 @@ export const kinds: readonly AnyKind[] = [
   sysctls,
   unit,
   tunnelPool,
+  tunnels,
 ];
 
 /** The kind of a type token. */

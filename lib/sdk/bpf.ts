@@ -2,6 +2,7 @@ import { attachment } from "../kinds/bpf/attachment";
 import { mapEntries } from "../kinds/bpf/map-entries";
 import { object } from "../kinds/bpf/object";
 import { program } from "../kinds/bpf/program";
+import { tunnels } from "../kinds/geneve-mux";
 import { resourceOf } from "./resource";
 
 /** A program attached to a link. */
@@ -16,3 +17,6 @@ export { BpfObject as Object };
 
 /** The programs of an object, loaded and pinned. */
 export class Program extends resourceOf(program) {}
+
+/** The tunnels of a GeneveMux. */
+export class Tunnels extends resourceOf(tunnels) {}

@@ -58,7 +58,6 @@ function frames(family: 4 | 6, kind: "tcp" | "udp", body = payload) {
   return { right: whole(segment), left: whole(left) };
 }
 
-
 async function start(
   flags: readonly ("ALL" | "HOST")[],
   end: readonly string[] = ["REDIRECT", "DF"],
