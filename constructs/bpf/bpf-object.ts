@@ -27,6 +27,12 @@ export interface BpfObjectProps extends LifecycleProps {
    */
   readonly flags?: readonly string[];
   /**
+   * Whose clang compiles it: the host's, or that of the machine that Pulumi runs on (`"runner"`), for hosts without
+   * one. What a program must know of the kernel it then learns when it is loaded (CO-RE).
+   * @default "host"
+   */
+  readonly buildOn?: "host" | "runner";
+  /**
    * Programs that must be in it, by the names of their functions.
    * @default - whatever there is
    */
@@ -69,7 +75,7 @@ export class BpfObject extends Composite {
 
   constructor(scope: Construct, id: string, props: BpfObjectProps) {
     super(scope, id);
-    const { name = id, flags = [], programs, onMapChange, sharedMaps = {}, statistics } = props;
+    const { name = id, flags = [], programs, onMapChange, sharedMaps = {}, statistics, buildOn } = props;
     const { files, problems } = readSources(props.folder ?? packagedSources(), props.source, flags);
     const main = posix.normalize(props.source);
     this.name = name;
@@ -83,7 +89,7 @@ export class BpfObject extends Composite {
         first === "main" || first === "sources" ? "source" : (first ?? ""),
         ...rest,
       ],
-      intent: { name, main, sources: files, flags },
+      intent: { name, main, sources: files, flags, buildOn },
     });
     const loaded = new KernelObject(this, "program", {
       ...lifecycle,

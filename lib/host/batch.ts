@@ -1,6 +1,7 @@
 import { hostname, userInfo } from "node:os";
 import { act, type Acting } from "./act";
 import { missingTools } from "./capabilities";
+import { buildHere } from "./build-here";
 import type { Answer, Command } from "./exchange";
 import type { Journals } from "./journals";
 import { Journal } from "./ledger";
@@ -123,7 +124,10 @@ async function lookDecideAct(batch: readonly Waiting[], shell: Shell, context: B
       const stopped = context.cancelled() ?? damaged.get(operation.stack);
       if (stopped !== undefined) throw new HostError(`host "${context.host}": nothing was done: ${stopped}`);
       const { facts } = outcome(waiting);
-      const decision = operation.decide!(facts, journals.get(operation.stack)!);
+      const decision = await buildHere(
+        operation.decide!(facts, journals.get(operation.stack)!),
+        context.host,
+      );
       if (isNothing(decision)) {
         resolve(outcome(waiting));
         continue;

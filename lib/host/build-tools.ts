@@ -35,6 +35,19 @@ export function buildCommand({ tool, files, args, object, record }: BuildStep) {
   return { needs: [tool, "sha256sum", "mkdir", "mv", "rm"], script };
 }
 
+/** The command that puts a file of any bytes in its place when it is whole, and its record beside it after that. */
+export function install({ content, path, record }: Extract<Step, { tool: "install" }>): string {
+  const [file, made] = [quote(absolutePath(path)), quote(`${path}_new`)];
+  const [told, telling] = [quote(absolutePath(record.path)), quote(`${record.path}_new`)];
+  return [
+    `mkdir -p -- ${quote(path.replace(/\/[^/]*$/, ""))}`,
+    `printf '%s' ${quote(content)} | base64 -d >${made}`,
+    `printf '%s' ${quote(record.text)} >${telling}`,
+    `mv -f -- ${made} ${file}`,
+    `mv -f -- ${telling} ${told}`,
+  ].join(" &&\n");
+}
+
 /** What the compiler said, whole: file, line and column of each error. Undefined for a tool that builds nothing. */
 export function explainBuild(tool: Step["tool"], stderr: string): string | undefined {
   if (tool !== "clang" && tool !== "cc") return undefined;

@@ -1,7 +1,7 @@
 import type { Step } from "../kinds/step";
 import { bpfCommand, enter } from "./bpf-tools";
 import { explainLoad } from "./bpf-words";
-import { buildCommand, explainBuild } from "./build-tools";
+import { buildCommand, explainBuild, install } from "./build-tools";
 import type { Answer } from "./exchange";
 import { HostError } from "./operation";
 import { absolutePath, batchLine, commandWords, netnsName, quote, quoteAll, sysctlPath } from "./quote";
@@ -70,6 +70,8 @@ export function renderRun(run: Run, { word, folder }: Workplace): RenderedRun {
       return alone(run, ["mv", "chmod", "chown", "mkdir"], write(steps[0] as StepOf<"write">, word));
     case "remove":
       return alone(run, ["rm", "rmdir"], remove(steps[0] as StepOf<"remove">));
+    case "install":
+      return alone(run, ["base64", "mv", "mkdir"], install(steps[0] as StepOf<"install">));
     case "clang":
     case "cc": {
       const { needs, script } = buildCommand(steps[0] as StepOf<"clang" | "cc">);

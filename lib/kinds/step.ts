@@ -111,6 +111,15 @@ export type Step =
       readonly args: readonly string[];
       readonly object: string;
       readonly record: string;
+      /** Built on the machine that the provider runs on, and copied: the host needs no compiler. */
+      readonly here?: true;
+    }
+  /** A file of any bytes, in base64, moved into place when it is whole; missing folders are made. Then its record. */
+  | {
+      readonly tool: "install";
+      readonly content: string;
+      readonly path: string;
+      readonly record: { readonly path: string; readonly text: string };
     }
   /** A file, written whole and moved into place; missing folders are made. */
   | { readonly tool: "write"; readonly path: string; readonly file: FileFact }

@@ -26,6 +26,12 @@ const schema = z.strictObject({
     .describe(
       "Flags of clang(1) after the usual `-g -O2 -target bpf -mcpu=v3 -Wall`: -D, -U, -O, -W, -mcpu=, -std=, -I.",
     ),
+  buildOn: z
+    .enum(["host", "runner"], { error: "must be host or runner" })
+    .optional()
+    .describe(
+      "Whose clang compiles it: the host's, or that of the machine Pulumi runs on, for hosts without one. @default host",
+    ),
   stale: z
     .array(z.string())
     .optional()
@@ -73,6 +79,7 @@ const build = (spec: Spec, { object, record }: Artifact): Step => ({
   ],
   object,
   record,
+  ...(spec.buildOn === "runner" && { here: true }),
 });
 
 /** eBPF sources compiled on the host into a file that is named by what it was made from. */
@@ -87,6 +94,7 @@ export const object = defineKind({
     main: inPlace(),
     sources: inPlace(),
     flags: inPlace(),
+    buildOn: inPlace(),
     stale: inPlace(),
   },
   ownership: "object",

@@ -99,6 +99,22 @@ test("what the compiler says comes back whole, and what was built before stays",
   expect(existsSync(`${object}_build`)).toBe(false);
 });
 
+test("sources are built here and copied as they would be built there, and errors name file and line", async () => {
+  const sums: Query = { tool: "sha256sum", paths: [object] };
+  const [, compiler] = readFileSync(record, "utf8").split("\n");
+  for (const file of [object, record]) rmSync(file);
+  const here = { ...clang(), here: true } as Step;
+  const facts = await host.apply([here], [sums]);
+  const written = readFileSync(record, "utf8");
+  const [sum, version] = written.split("\n");
+  expect(facts.get(sums)).toEqual({ ok: true, value: { [object]: sum } });
+  expect(version).toBe(compiler);
+  expect(readdirSync(folder).sort()).toEqual(["table.bpf.o", "table.record"]);
+  const failing = host.apply([{ ...clang(source("NOTHING")), here: true } as Step]);
+  await expect(failing).rejects.toThrow(/src\/table\.bpf\.c:\d+:\d+: error: /);
+  expect(readFileSync(record, "utf8")).toBe(written);
+});
+
 test("an object is loaded, pinned and found; a second load shares its maps", async () => {
   expect((await host.look([look])).get(look)).toEqual({
     ok: true,
