@@ -21,6 +21,9 @@ void netagg_view(const struct netagg_rule *rule, const struct netagg_peer *peer,
 		return;
 	view->alive = READ_ONCE(peer->alive);
 	view->best = READ_ONCE(peer->best);
+	/* A sender that is silent on all paths may have no rule any more. */
+	if (!view->alive && rule->role == NETAGG_ROLE_RECEIVER)
+		view->best = 0;
 	if (!view->alive)
 		view->alive = 1U << view->best;
 }

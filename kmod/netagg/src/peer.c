@@ -222,8 +222,12 @@ static bool is_fresh(const struct netagg_rule *rule,
 		return false;
 	if (peer->idle)
 		dead_us = max_t(u32, dead_us, IDLE_DEAD_US);
-	else
-		since = max(since, peer->busy_since + WAKE_US);
+	/* The doubt is in favour of what is in use. */
+	if (peer->alive & BIT(link - peer->link)) {
+		since = max(since, READ_ONCE(rule->stalled));
+		if (!peer->idle)
+			since = max(since, peer->busy_since + WAKE_US);
+	}
 	return now < since + dead_us;
 }
 
@@ -277,6 +281,20 @@ static u8 best_of(const struct netagg_rule *rule,
 	return best;
 }
 
+/*
+ * A host that stood still, as virtual ones do, has heard nothing meanwhile;
+ * that says nothing of the paths.
+ */
+static void notice_stall(struct netagg_rule *rule, u64 now)
+{
+	u64 last = READ_ONCE(rule->judged);
+
+	if (last && now > last + READ_ONCE(rule->options.dead_us) / 2 &&
+	    now > last + 2 * READ_ONCE(rule->options.probe_us))
+		WRITE_ONCE(rule->stalled, now);
+	WRITE_ONCE(rule->judged, now);
+}
+
 /* Which paths are used from now on. */
 void netagg_peer_judge(struct netagg_rule *rule, struct netagg_peer *peer,
 		       u64 now)
@@ -285,6 +303,7 @@ void netagg_peer_judge(struct netagg_rule *rule, struct netagg_peer *peer,
 	u8 up = 0, down = 0;
 	int i;
 
+	notice_stall(rule, now);
 	spin_lock_bh(&peer->lock);
 	/* Before the first answer there is nothing to judge. */
 	for (i = 0; i < rule->npaths && peer->contacted; i++) {

@@ -29,13 +29,16 @@ static bool is_stray_reset(struct netagg_rule *rule,
 			   const struct netagg_packet *p)
 {
 	struct netagg_peer *peer = rule->self;
+	u8 alive;
 
 	if (!p->rst)
 		return false;
 	if (rule->role == NETAGG_ROLE_RECEIVER)
 		peer = netagg_peer_find(rule, &p->src);
-	return !peer || !rule->options.probe_port ||
-	       READ_ONCE(peer->alive) & BIT(0);
+	if (!peer || !rule->options.probe_port)
+		return true;
+	alive = READ_ONCE(peer->alive);
+	return !alive || alive & BIT(0);
 }
 
 /* Before connection tracking: what follows sees the primary path only. */

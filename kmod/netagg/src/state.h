@@ -129,6 +129,8 @@ struct netagg_rule {
 	struct timer_list timer;
 	struct delayed_work gc;
 	unsigned long used;		/* jiffies: a connection sent something */
+	u64 judged;			/* us: when peers were last judged */
+	u64 stalled;			/* us: when that came late */
 	union nf_inet_addr client;	/* a sender's: where connections are from */
 	bool client_known;
 
