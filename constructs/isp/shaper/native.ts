@@ -28,7 +28,7 @@ export interface NativeShaperOptions {
   readonly unclassified?: { readonly download: number; readonly upload: number };
   /**
    * What finds a packet's subscriber by its address, on the links' egress hook: filters of tc-flower(8), or an eBPF
-   * program, which is built on the host and needs clang and bpftool there.
+   * program, which is built on the host and needs clang and bpftool there (docs/adr/019).
    * @default "flower"
    */
   readonly classifier?: "ebpf" | "flower";
