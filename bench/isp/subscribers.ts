@@ -2,15 +2,16 @@ import { Subscribers, type SubscriberProps } from "../../lib";
 
 /**
  * Subscribers 1 to `count`, each with a plan, an address of its own outside and nothing else written down. The first
- * `moved` of them have another address than they had: one more that has is one change.
+ * `changed` of them have another plan and another address than they had: one more that has is one change.
  */
-export function subscribersOf(count: number, moved = 0): Subscribers {
+export function subscribersOf(count: number, changed = 0): Subscribers {
   const all = Array.from({ length: count }, (_, index): SubscriberProps => {
     const number = index + 1;
+    const other = number <= changed;
     return {
       id: `home-${number}`,
-      plan: { downloadMax: 50, uploadMax: 10 },
-      client: { address: addressOutside(number <= moved ? count + number : number) },
+      plan: other ? { downloadMax: 100, uploadMax: 20 } : { downloadMax: 50, uploadMax: 10 },
+      client: { address: addressOutside(other ? count + number : number) },
     };
   });
   return Subscribers.of(all);

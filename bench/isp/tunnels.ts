@@ -4,6 +4,7 @@ import type { Query, Step } from "../../lib/kinds/step";
 import { tunnelPool } from "../../lib/kinds/tunnel-pool";
 import { Lab, type LabHost } from "../../lib/lab";
 import { spread, timesFaster, type Figure, type Row } from "../support/report";
+import { available } from "./ground";
 import { addressOutside } from "./subscribers";
 
 const netns = "bench";
@@ -115,19 +116,13 @@ async function measure(side: Side, count: number, batch = count, limit = Infinit
   }
 }
 
-/** MemAvailable of the machine in kB. */
-export async function available(lab: Lab): Promise<number> {
-  const text = await lab.ssh("isp", ["cat", "/proc/meminfo"]);
-  return Number(/^MemAvailable:\s+(\d+) kB/m.exec(text)?.[1] ?? Number.NaN);
-}
-
 /** A machine of the lab as a session takes it. */
 export function addressOf({ name, address, port, user, hostKey }: LabHost) {
   return { name, address, port, user, hostKey };
 }
 
 /** How long links of their own are given to come, in seconds, and how many at a time. */
-const PATIENCE = { seconds: 120, batch: 250 } as const;
+const PATIENCE = { seconds: 90, batch: 100 } as const;
 
 /**
  * What thousands of tunnels cost the kernel of a lab machine: one link for all against a link for each. As many of
