@@ -50,9 +50,11 @@ export { GreSiteToSite, type GreSite, type GreSitePair, type GreSiteToSiteProps 
 export { GreTunnel, type GreTunnelProps } from "./gre-tunnel";
 export { Host, type HostProps } from "./host";
 export { HostCommand, type HostCommandProps } from "./host-command";
+export { KernelModule, type KernelModuleProps, type ModuleKeeper, type ModuleSigning } from "./kernel-module";
 export { Link, type LinkProps } from "./link";
 export { LinkHandle, type ILink } from "./link-handle";
 export { Namespace, type NamespaceProps } from "./namespace";
+export { NetAggPair, type NetAggPairProps, type NetAggPath, type NetAggProbes } from "./netagg";
 export { Packages, type PackagesProps } from "./packages";
 export { PolicyRules, type PolicyRule, type PolicyRulesProps } from "./policy-rules";
 export { Router, type RouterProps } from "./router";

@@ -1,6 +1,6 @@
 // What a program is built from is read here, at synthesis, so that a preview knows what has changed.
 // eslint-disable-next-line no-restricted-imports -- see above; everything else takes text
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
 
 /** Sources with every header that they include by `#include "…"`, by path below their folder. */
@@ -63,9 +63,60 @@ export function readSources(
   return { files, problems };
 }
 
+/** The sources of a kernel module, and which of them are compiled. */
+export interface ModuleSources extends Sources {
+  readonly units: readonly string[];
+}
+
+/**
+ * Reads a kernel module's sources. With a Kbuild file in the folder, that says what is compiled, and is one of them;
+ * without one, the units do, or the source of the module's own name.
+ *
+ * @param folder absolute path
+ * @param name the module's name
+ * @param units paths of the sources that are compiled
+ */
+export function readModuleSources(
+  folder: string,
+  name: string,
+  units: readonly string[] | undefined,
+  flags: readonly string[] = [],
+): ModuleSources {
+  const path = join(folder, "Kbuild");
+  // A name that is none is told by the module's own check.
+  if (units !== undefined || !existsSync(path) || !/^\w+$/.test(name)) {
+    const own = units?.map((unit) => posix.normalize(unit)) ?? [`${name}.c`];
+    return { ...readSources(folder, own, flags), units: own };
+  }
+  const kbuild = readFileSync(path, "utf8");
+  const joined = kbuild.replaceAll(/\\\n/g, " ");
+  const objects = [...joined.matchAll(new RegExp(`^${name}-(?:y|objs)[ \\t]*[:+]?=(.*)$`, "gm"))].flatMap(
+    ([, words = ""]) => words.trim().split(/\s+/).filter(Boolean),
+  );
+  const found = (objects.length > 0 ? objects : [`${name}.o`]).map((object) => object.replace(/\.o$/, ".c"));
+  const included = [...joined.matchAll(/-I\$\(src\)\/?(\S*)/g)].map(
+    ([, folder = ""]) => `-I${folder || "."}`,
+  );
+  const { files, problems } = readSources(folder, found, included);
+  const isOfIt = new RegExp(`^obj-m[ \\t]*[:+]?=.*\\b${name}\\.o\\b`, "m").test(joined);
+  return {
+    files: { ...files, Kbuild: kbuild },
+    units: found,
+    problems: isOfIt ? problems : [...problems, `Kbuild in ${folder} has no line obj-m += ${name}.o`],
+  };
+}
+
 /** The folder of the eBPF programs (`bpf`) or of the kernel modules (`kmod`) that come with this package. */
 export function packagedSources(which: "bpf" | "kmod" = "bpf"): string {
   let folder = __dirname;
   while (!existsSync(join(folder, which, "LICENSE")) && folder !== dirname(folder)) folder = dirname(folder);
   return join(folder, which);
+}
+
+/** Paths of the C sources right in a folder below another, in the order of their names. */
+export function sourcesIn(folder: string, below: string): string[] {
+  return readdirSync(join(folder, below))
+    .filter((name) => name.endsWith(".c"))
+    .sort()
+    .map((name) => posix.join(below, name));
 }

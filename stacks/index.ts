@@ -8,6 +8,7 @@ import * as pulumi from "@pulumi/pulumi";
 const programs: Readonly<Record<string, () => unknown>> = {
   "gre-lab": () => require("./gre-lab") as unknown,
   "gre-two-hosts": () => require("./gre-two-hosts") as unknown,
+  netagg: () => require("./netagg") as unknown,
   "geneve-mux": () => require("./geneve-mux") as unknown,
   "isp-in-a-box": () => require("./isp-in-a-box") as unknown,
 };

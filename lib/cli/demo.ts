@@ -1,11 +1,12 @@
 import { Command, Option } from "commander";
 import { greLab } from "./demo/gre-lab";
 import { isp } from "./demo/isp";
+import { netagg } from "./demo/netagg";
 import { endDemo, startDemo, type Demo } from "./demo/stage";
 import { fail } from "./demo/voice";
 
 /** Every demo by name; the first is the one that runs when none is named. */
-const demos: Record<string, Demo> = { "gre-lab": greLab, isp };
+const demos: Record<string, Demo> = { "gre-lab": greLab, isp, netagg };
 const names = Object.keys(demos);
 
 interface Options {

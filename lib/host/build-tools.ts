@@ -19,20 +19,28 @@ const SOURCE = /^[A-Za-z0-9_][A-Za-z0-9_.-]*(\/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$/;
  * @throws HostError for a path that leads out of its folder
  */
 export function buildCommand({ tool, files, args, object, record }: BuildStep) {
+  const folder = `${absolutePath(object)}_build`;
+  const script = [
+    ...sourceWrites(folder, files),
+    `nl_build ${quoteAll([folder, object, absolutePath(record), tool, ...args])}`,
+  ].join(" &&\n");
+  return { needs: [tool, "sha256sum", "mkdir", "mv", "rm"], script };
+}
+
+/**
+ * The commands that put sources in a folder of their own, made anew.
+ *
+ * @throws HostError for a path that leads out of the folder
+ */
+export function sourceWrites(folder: string, files: Readonly<Record<string, string>>): string[] {
   const names = Object.keys(files);
   const bad = names.find((name) => !SOURCE.test(name));
   if (bad !== undefined) throw new HostError(`${JSON.stringify(bad)} is no path of a source`);
-  const folder = `${absolutePath(object)}_build`;
   const folders = [...new Set(names.map((name) => `${folder}/${name}`.replace(/\/[^/]*$/, "")))];
   const writes = names.map(
     (name) => `printf '%s' ${quote(files[name] ?? "")} >${quote(`${folder}/${name}`)}`,
   );
-  const script = [
-    `rm -rf -- ${quote(folder)} && mkdir -p -- ${quoteAll([folder, ...folders])}`,
-    ...writes,
-    `nl_build ${quoteAll([folder, object, absolutePath(record), tool, ...args])}`,
-  ].join(" &&\n");
-  return { needs: [tool, "sha256sum", "mkdir", "mv", "rm"], script };
+  return [`rm -rf -- ${quote(folder)} && mkdir -p -- ${quoteAll([folder, ...folders])}`, ...writes];
 }
 
 /** The command that puts a file of any bytes in its place when it is whole, and its record beside it after that. */
@@ -50,8 +58,10 @@ export function install({ content, path, record }: Extract<Step, { tool: "instal
 
 /** What the compiler said, whole: file, line and column of each error. Undefined for a tool that builds nothing. */
 export function explainBuild(tool: Step["tool"], stderr: string): string | undefined {
-  if (tool !== "clang" && tool !== "cc") return undefined;
-  return `${tool} could not build it:\n${stderr.trim() || "it ended without a word"}`;
+  if (tool !== "clang" && tool !== "cc" && tool !== "kbuild") return undefined;
+  const refused = /^nl-(no-headers|unsigned) .*$/m.exec(stderr)?.[0];
+  if (refused !== undefined) return refused;
+  return `${tool === "kbuild" ? "make" : tool} could not build it:\n${stderr.trim() || "it ended without a word"}`;
 }
 
 /** The C compiler's name and version, as a shell asks for it. */

@@ -2,6 +2,8 @@ import type { Fact, FileFact, Query } from "../kinds/step";
 import { bpfQuestion } from "./bpf-tools";
 import { compilerQuestion } from "./build-tools";
 import type { Answer } from "./exchange";
+import { moduleQuestion } from "./module-tools";
+import { netaggQuestion } from "./netagg-tool";
 import { absolutePath, netnsName, quote, quoteAll, sysctlPath } from "./quote";
 import { systemQuestion } from "./system-tools";
 import { parseToolJson } from "./tool-json";
@@ -47,6 +49,14 @@ export function renderQuery(query: Query): RenderedQuery {
       const { script, read } = compilerQuestion;
       return { needs: [], scripts: [script], read: ([answer]) => (answer ? read(answer) : skipped) };
     }
+    case "netagg": {
+      const { needs, script, read } = netaggQuestion(query.netns);
+      return { needs, scripts: [script], read: ([answer]) => (answer ? read(answer) : skipped) };
+    }
+    case "kernel-module": {
+      const { needs, script, read } = moduleQuestion(query.args[0]);
+      return { needs, scripts: [script], read: ([answer]) => (answer ? read(answer) : skipped) };
+    }
     case "systemctl":
     case "dpkg-query": {
       const { needs, script, read } = systemQuestion(query);
@@ -72,7 +82,8 @@ function json(tool: string, needs: readonly string[], command: string, nothing: 
         return { ok: true, value: text === "" ? nothing : parseToolJson(text) };
       } catch {
         // Parts of tc know no JSON in every release (HTB's classes before iproute2 6.3): the text is the fact then.
-        if (tool === "tc") return { ok: true, value: text };
+        // So is it with the limits of ip-mptcp(8).
+        if (tool === "tc" || text.startsWith("add_addr_accepted ")) return { ok: true, value: text };
         return { ok: false, error: `${tool} printed something that is not JSON` };
       }
     },

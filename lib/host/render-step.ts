@@ -3,6 +3,8 @@ import { bpfCommand, enter } from "./bpf-tools";
 import { explainLoad } from "./bpf-words";
 import { buildCommand, explainBuild, install } from "./build-tools";
 import type { Answer } from "./exchange";
+import { moduleCommand } from "./module-tools";
+import { netaggCommand } from "./netagg-tool";
 import { HostError } from "./operation";
 import { absolutePath, batchLine, commandWords, netnsName, quote, quoteAll, sysctlPath } from "./quote";
 import { inNetns } from "./render-query";
@@ -77,6 +79,15 @@ export function renderRun(run: Run, { word, folder }: Workplace): RenderedRun {
       const { needs, script } = buildCommand(steps[0] as StepOf<"clang" | "cc">);
       return alone(run, needs, script);
     }
+    case "kbuild":
+    case "module-load":
+    case "module-unload":
+    case "module-remove": {
+      const { needs, script } = moduleCommand(
+        steps[0] as StepOf<"kbuild" | "module-load" | "module-unload" | "module-remove">,
+      );
+      return alone(run, needs, script);
+    }
     case "bpf-mkdir":
     case "bpf-rm":
     case "bpf-ln":
@@ -85,6 +96,11 @@ export function renderRun(run: Run, { word, folder }: Workplace): RenderedRun {
       const { needs, script } = bpfCommand(
         steps[0] as StepOf<"bpf-mkdir" | "bpf-rm" | "bpf-ln" | "bpf-copy" | "clsact-del">,
       );
+      return alone(run, needs, script);
+    }
+    case "netagg": {
+      const { netns, args } = steps[0] as StepOf<"netagg">;
+      const { needs, script } = netaggCommand(netns, args);
       return alone(run, needs, script);
     }
     case "ethtool":
@@ -273,7 +289,14 @@ function remove({ path, prune = [] }: StepOf<"remove">): string {
   return `nl_rm ${quoteAll([path, ...prune].map(absolutePath))}`;
 }
 
-const MAY_DO_HALF: ReadonlySet<Step["tool"]> = new Set(["write", "systemctl", "apt-get", "dpkg"]);
+const MAY_DO_HALF: ReadonlySet<Step["tool"]> = new Set([
+  "write",
+  "systemctl",
+  "apt-get",
+  "dpkg",
+  "module-load",
+  "module-remove",
+]);
 
 function alone(run: Run, needs: readonly string[], script: string): RenderedRun {
   const [step] = run.shares[0]?.steps ?? [];

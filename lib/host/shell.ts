@@ -4,6 +4,8 @@ import { buildPreamble } from "./build-tools";
 import { type Capabilities, probes, readCapabilities } from "./capabilities";
 import { type Answer, answers, type Command, FrameReader, framingPreamble, renderExchange } from "./exchange";
 import { lockPreamble } from "./lock";
+import { netaggPreamble } from "./netagg-tool";
+import { modulePreamble } from "./module-tools";
 import { HostError } from "./operation";
 import { stepPreamble } from "./render-step";
 import type { Connection, ConnectionEnd, DialFailure, Transport } from "./transport";
@@ -31,6 +33,8 @@ ${framingPreamble(nonce)}
 ${stepPreamble}
 ${bpfPreamble}
 ${buildPreamble}
+${modulePreamble}
+${netaggPreamble}
 ${lockPreamble}
 `;
 

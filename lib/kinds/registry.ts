@@ -8,8 +8,11 @@ import { files } from "./files";
 import { firewall } from "./firewall";
 import { fou } from "./fou";
 import { tunnels } from "./geneve-mux";
+import { kernelModule } from "./kernel-module";
 import { link } from "./link";
+import { mptcp } from "./mptcp";
 import { namespace } from "./namespace";
+import { netaggRules } from "./netagg-rules";
 import { packages } from "./packages";
 import { portBlocks } from "./port-blocks";
 import { routes } from "./routes";
@@ -27,9 +30,12 @@ export const kinds: readonly AnyKind[] = [
   files,
   firewall,
   fou,
+  kernelModule,
   link,
   mapEntries,
+  mptcp,
   namespace,
+  netaggRules,
   object,
   packages,
   program,

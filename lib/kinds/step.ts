@@ -24,6 +24,13 @@ export type Query =
   | { readonly tool: "sha256sum"; readonly paths: readonly string[] }
   /** The C compiler's name and version; the fact is text, empty where there is none. */
   | { readonly tool: "cc"; readonly args: readonly ["--version"] }
+  /** A kernel module by name, as it is loaded and installed; the fact is {@link ModuleFact}. */
+  | { readonly tool: "kernel-module"; readonly args: readonly [module: string] }
+  /**
+   * Rules of the module netagg in a namespace, as its tool lists them: the fact is the parsed JSON, an empty list where
+   * the module is not loaded.
+   */
+  | { readonly tool: "netagg"; readonly netns?: string; readonly args: readonly ["-L"] }
   /** `systemctl show …`; the fact is `Record<property, text>`. A unit that is not there has `LoadState=not-found`. */
   | { readonly tool: "systemctl"; readonly args: readonly string[] }
   /**
@@ -54,6 +61,25 @@ export interface PinsFact {
   readonly maps: Readonly<Record<string, unknown>>;
   /** `bpftool -j btf dump` of one of the programs. */
   readonly btf?: unknown;
+}
+
+/** A kernel module as a `kernel-module` query finds it. */
+export interface ModuleFact {
+  /** The running kernel's release, as `uname -r` prints it. */
+  readonly release: string;
+  /** SHA-256 of the file that is installed for the running kernel in our folder; absent where there is none. */
+  readonly installed?: string;
+  /** DKMS versions of it that are registered, and those that are installed for the running kernel. */
+  readonly dkms: { readonly added: readonly string[]; readonly installed: readonly string[] };
+  /** Absent where no module of the name is loaded. */
+  readonly loaded?: {
+    /** Whether it is the one that modprobe(8) would load. */
+    readonly isInstalled: boolean;
+    /** How often it is held: by connections, rules, other modules. */
+    readonly references: number;
+    /** Parameters that can be read, as `/sys/module/NAME/parameters` has them. */
+    readonly parameters: Readonly<Record<string, string>>;
+  };
 }
 
 /** What one query found. A tool that fails (no such namespace, no such table) is a fact too. */
@@ -121,14 +147,52 @@ export type Step =
       readonly path: string;
       readonly record: { readonly path: string; readonly text: string };
     }
+  /**
+   * A module of the running kernel built from its sources, among them a Kbuild file (Documentation/kbuild/modules.rst),
+   * and signed where keys are given. The record is that of `cc`, with the kernel's release as its third line.
+   */
+  | {
+      readonly tool: "kbuild";
+      readonly files: Readonly<Record<string, string>>;
+      readonly module: string;
+      readonly object: string;
+      readonly record: string;
+      readonly sign?: { readonly key: string; readonly certificate: string };
+    }
+  /**
+   * A module installed for the running kernel and loaded by modprobe(8), in the place of the one that is loaded. What
+   * the executable of `keep` writes of its state in each network namespace is given back to it afterwards. Where the
+   * new one does not load, the one before is loaded again. With `dkms`, DKMS builds it again for each new kernel.
+   */
+  | {
+      readonly tool: "module-load";
+      readonly module: string;
+      readonly object: string;
+      readonly keep?: ModuleKeeper;
+      readonly dkms?: { readonly version: string; readonly files: Readonly<Record<string, string>> };
+    }
+  /** A module taken out of the kernel; refused while it is in use. */
+  | { readonly tool: "module-unload"; readonly module: string }
+  /** A module removed from where it was installed, for every kernel. */
+  | { readonly tool: "module-remove"; readonly module: string }
   /** A file, written whole and moved into place; missing folders are made. */
   | { readonly tool: "write"; readonly path: string; readonly file: FileFact }
   /** A file removed; folders that this leaves empty stay unless named in `prune` (innermost first). */
   | { readonly tool: "remove"; readonly path: string; readonly prune?: readonly string[] }
+  /** The tool of the module netagg, as it was built on the host. */
+  | { readonly tool: "netagg"; readonly netns?: string; readonly args: readonly string[] }
   /** Any other tool, with its arguments as they are. */
   | { readonly tool: "ethtool" | "modprobe"; readonly netns?: string; readonly args: readonly string[] }
   /** The service manager, the package managers: run without a terminal, and without a question to anybody. */
   | { readonly tool: "systemctl" | "apt-get" | "dpkg"; readonly args: readonly string[] };
+
+/** An executable that knows the state of a module: its arguments to write it out, to drop it and to read it back. */
+export interface ModuleKeeper {
+  readonly executable: string;
+  readonly save: readonly string[];
+  readonly clear: readonly string[];
+  readonly restore: readonly string[];
+}
 
 /** The same text for equal queries, whatever the order of their keys. */
 export function queryKey(query: Query): string {

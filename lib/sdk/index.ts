@@ -12,5 +12,6 @@ export {
 } from "./resource";
 export * as bpf from "./bpf";
 export * as kernel from "./kernel";
+export * as netagg from "./netagg";
 export * as net from "./net";
 export * as system from "./system";

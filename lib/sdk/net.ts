@@ -1,6 +1,7 @@
 import { firewall } from "../kinds/firewall";
 import { fou } from "../kinds/fou";
 import { link } from "../kinds/link";
+import { mptcp } from "../kinds/mptcp";
 import { namespace } from "../kinds/namespace";
 import { portBlocks } from "../kinds/port-blocks";
 import { routes } from "../kinds/routes";
@@ -15,6 +16,9 @@ export class Firewall extends resourceOf(firewall) {}
 
 /** A network interface of any kind, with its addresses. */
 export class Link extends resourceOf(link) {}
+
+/** Endpoints and limits of Multipath TCP. */
+export class Mptcp extends resourceOf(mptcp) {}
 
 /** A network namespace. */
 export class Namespace extends resourceOf(namespace) {}

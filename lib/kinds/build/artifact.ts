@@ -11,8 +11,12 @@ export interface Artifact {
 export interface ArtifactState {
   /** Whether it is as it came out of the compiler. */
   readonly isWhole: boolean;
+  /** SHA-256 that the record says; empty where there is none. */
+  readonly sum: string;
   /** The compiler's name and version; empty where there is no record. */
   readonly compiler: string;
+  /** What the record says besides. */
+  readonly lines: readonly string[];
 }
 
 const recordQuery = ({ record }: Artifact): Query => ({ tool: "file", paths: [record] });
@@ -29,8 +33,8 @@ export function observeArtifact(facts: Facts, artifact: Artifact): ArtifactState
   const sum = (found(facts, sumQuery(artifact)) as Record<string, string>)[artifact.object];
   const record = (found(facts, recordQuery(artifact)) as Record<string, FileFact>)[artifact.record];
   if (sum === undefined && record === undefined) return undefined;
-  const [built = "", compiler = ""] = record?.content.split("\n") ?? [];
-  return { isWhole: sum !== undefined && built === sum, compiler };
+  const [built = "", compiler = "", ...lines] = record?.content.split("\n") ?? [];
+  return { isWhole: sum !== undefined && built === sum, sum: built, compiler, lines };
 }
 
 const folderOf = (path: string) => path.slice(0, path.lastIndexOf("/"));

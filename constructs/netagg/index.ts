@@ -1,0 +1,2 @@
+export { NetAggPair } from "./pair";
+export type { NetAggPairProps, NetAggPath, NetAggProbes } from "./props";
