@@ -8,7 +8,7 @@ import { benchTunnels } from "./tunnels";
 
 const count = 10_000;
 /** As many as a link for each can be made of in every run, in reasonable time. */
-const sample = 200;
+const sample = 500;
 
 /** The tunnels of all subscribers, which end in a namespace and travel in the initial one. */
 const tunnels: IspProgram = {
