@@ -76,8 +76,11 @@ test("it makes the module and its tool on both hosts, the receiver's routing, an
       expect.objectContaining({ priority: 7482, from: "10.0.2.11/32", table: 7482 }),
     ],
   });
-  const module = of("a/netagg/kernel/module").spec as { units: string[]; keep: { executable: string } };
-  expect(module.units).toContain("src/main.c");
+  const module = of("a/netagg/kernel/module").spec as {
+    sources: object;
+    keep: { executable: string };
+  };
+  expect(Object.keys(module.sources)).toEqual(expect.arrayContaining(["Kbuild", "netagg.h", "src/main.c"]));
   expect(module.keep.executable).toMatch(/^\/var\/lib\/netloom\/executables\/[0-9a-f]{16}\/netagg$/);
 });
 
