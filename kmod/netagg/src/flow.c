@@ -6,8 +6,8 @@
 
 #define IDLE	(120 * HZ)
 
-static struct hlist_head *bucket(struct netagg_rule *rule,
-				 const union nf_inet_addr *addr, __be16 port)
+static struct hlist_head *flow_bucket(struct netagg_rule *rule,
+				      const union nf_inet_addr *addr, __be16 port)
 {
 	return &rule->flows[netagg_hash(rule->family, addr, port) %
 			    NETAGG_FLOW_BUCKETS];
@@ -32,7 +32,7 @@ struct netagg_flow *netagg_flow_get(struct netagg_rule *rule,
 				    const union nf_inet_addr *addr,
 				    __be16 port, bool create)
 {
-	struct hlist_head *head = bucket(rule, addr, port);
+	struct hlist_head *head = flow_bucket(rule, addr, port);
 	struct netagg_flow *flow, *other;
 
 	flow = find(rule, head, addr, port);

@@ -29,8 +29,8 @@ struct netagg_peer *netagg_peer_alloc(gfp_t gfp)
 	return peer;
 }
 
-static struct hlist_head *bucket(struct netagg_rule *rule,
-				 const union nf_inet_addr *addr)
+static struct hlist_head *peer_bucket(struct netagg_rule *rule,
+				      const union nf_inet_addr *addr)
 {
 	return &rule->peers[netagg_hash(rule->family, addr, 0) %
 			    NETAGG_PEER_BUCKETS];
@@ -42,7 +42,7 @@ struct netagg_peer *netagg_peer_find(struct netagg_rule *rule,
 {
 	struct netagg_peer *peer;
 
-	hlist_for_each_entry_rcu(peer, bucket(rule, addr), node,
+	hlist_for_each_entry_rcu(peer, peer_bucket(rule, addr), node,
 				 lockdep_is_held(&rule->lock))
 		if (netagg_addr_equal(rule->family, &peer->addr, addr))
 			return peer;
@@ -69,7 +69,7 @@ struct netagg_peer *netagg_peer_get(struct netagg_rule *rule,
 		kfree(peer);
 		return other;
 	}
-	hlist_add_head_rcu(&peer->node, bucket(rule, addr));
+	hlist_add_head_rcu(&peer->node, peer_bucket(rule, addr));
 	rule->npeers++;
 	spin_unlock_bh(&rule->lock);
 	return peer;

@@ -17,8 +17,9 @@ u32 netagg_hash(u8 family, const union nf_inet_addr *addr, __be16 port)
 		     netagg_seed ^ (__force u32)port);
 }
 
-static struct hlist_head *bucket(struct netagg_net *nn, u8 role, u8 family,
-				 const union nf_inet_addr *addr, __be16 port)
+static struct hlist_head *end_bucket(struct netagg_net *nn, u8 role, u8 family,
+				     const union nf_inet_addr *addr,
+				     __be16 port)
 {
 	return &nn->ends[role][netagg_hash(family, addr, port) %
 			       NETAGG_END_BUCKETS];
@@ -31,7 +32,7 @@ struct netagg_path *netagg_end_find(struct netagg_net *nn, u8 role, u8 family,
 {
 	struct netagg_path *path;
 
-	hlist_for_each_entry_rcu(path, bucket(nn, role, family, addr, port),
+	hlist_for_each_entry_rcu(path, end_bucket(nn, role, family, addr, port),
 				 node, lockdep_is_held(&netagg_mutex))
 		if (path->port == port && path->rule->family == family &&
 		    netagg_addr_equal(family, &path->addr, addr))
@@ -216,9 +217,9 @@ int netagg_rule_add(struct netagg_net *nn, struct netagg_rule *rule,
 	INIT_DELAYED_WORK(&rule->gc, collect);
 	for (i = 0; i < rule->npaths; i++)
 		hlist_add_head_rcu(&rule->path[i].node,
-				   bucket(nn, rule->role, rule->family,
-					  &rule->path[i].addr,
-					  rule->path[i].port));
+				   end_bucket(nn, rule->role, rule->family,
+					      &rule->path[i].addr,
+					      rule->path[i].port));
 	list_add_tail(&rule->list, old ? &old->list : &nn->rules);
 	nn->nrules++;
 	netagg_probe_start(rule);
