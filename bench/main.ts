@@ -4,6 +4,8 @@ import { controlPlane } from "./control-plane/main";
 import { geneveMux } from "./geneve-mux/main";
 import { ispFlood } from "./isp/flood";
 import { isp } from "./isp/main";
+import { l4lb } from "./l4lb/main";
+import { netagg } from "./netagg/main";
 import { shaper } from "./shaper/main";
 
 /** Every benchmark by name: what it measures, and the run that returns whether its targets held. */
@@ -23,6 +25,14 @@ const benchmarks: Record<string, { summary: string; run: (runs: number) => Promi
   "isp-flood": {
     summary: "one subscriber floods: what the others keep of rate and latency",
     run: ispFlood,
+  },
+  netagg: {
+    summary: "one TCP flow over two paths, against MPTCP and each path alone",
+    run: netagg,
+  },
+  l4lb: {
+    summary: "the load balancer in XDP, by the number of flows",
+    run: l4lb,
   },
   shaper: {
     summary: "finding a packet's subscriber, by the number of subscribers",
