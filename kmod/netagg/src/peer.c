@@ -287,10 +287,13 @@ static u8 best_of(const struct netagg_rule *rule,
  */
 static void notice_stall(struct netagg_rule *rule, u64 now)
 {
+	u32 dead_us = READ_ONCE(rule->options.dead_us);
 	u64 last = READ_ONCE(rule->judged);
 
-	if (last && now > last + READ_ONCE(rule->options.dead_us) / 2 &&
-	    now > last + 2 * READ_ONCE(rule->options.probe_us))
+	/* Seldom enough that a host that is always late still learns. */
+	if (last && now > last + dead_us / 2 &&
+	    now > last + 2 * READ_ONCE(rule->options.probe_us) &&
+	    now > READ_ONCE(rule->stalled) + 4 * dead_us)
 		WRITE_ONCE(rule->stalled, now);
 	WRITE_ONCE(rule->judged, now);
 }
