@@ -1,4 +1,4 @@
-import type { Facts, Query } from "./step";
+import type { Fact, Facts, Query } from "./step";
 
 /** How `ip -n NAME`, `ip netns exec NAME` (ip-netns(8)) and nsenter(1) say that there is no such namespace. */
 const NO_NAMESPACE =
@@ -15,6 +15,22 @@ export function found(facts: Facts, query: Query, absent?: RegExp): unknown {
   if (fact.ok) return fact.value;
   if (NO_NAMESPACE.test(fact.error) || absent?.test(fact.error) === true) return undefined;
   throw new Error(`${describe(query)} failed: ${fact.error}`);
+}
+
+/**
+ * `found`, and what is made of it. Resources that ask the same find the same fact, and a table of thousands of lines is
+ * then read for the first of them alone.
+ */
+export function readingOnce<Read>(read: (value: unknown) => Read) {
+  const known = new WeakMap<Fact, { readonly read: Read }>();
+  return (facts: Facts, query: Query, absent?: RegExp): Read => {
+    const fact = facts.get(query);
+    const before = known.get(fact);
+    if (before !== undefined) return before.read;
+    const now = read(found(facts, query, absent));
+    known.set(fact, { read: now });
+    return now;
+  };
 }
 
 function describe(query: Query): string {

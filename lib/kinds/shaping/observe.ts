@@ -1,4 +1,4 @@
-import { found } from "../found";
+import { found, readingOnce } from "../found";
 import type { Located } from "../kind";
 import type { Facts, Query } from "../step";
 import type { FoundClass, HtbClassSpec } from "./classes";
@@ -60,15 +60,25 @@ export interface QdiscRow {
   readonly options?: Readonly<Record<string, unknown>>;
 }
 
+const qdiscsByLink = readingOnce((value): ReadonlyMap<string, readonly QdiscRow[]> => {
+  const links = new Map<string, QdiscRow[]>();
+  for (const row of (value ?? []) as readonly QdiscRow[]) {
+    const others = links.get(row.dev);
+    if (others === undefined) links.set(row.dev, [row]);
+    else others.push(row);
+  }
+  return links;
+});
+
 /** The qdiscs of a link; none when there is no such namespace. */
-export function qdiscsOf(facts: Facts, where: Where, link: string): QdiscRow[] {
-  const rows = found(facts, qdiscQuery(where)) as readonly QdiscRow[] | undefined;
-  return (rows ?? []).filter(({ dev }) => dev === link);
-}
+export const qdiscsOf = (facts: Facts, where: Where, link: string): readonly QdiscRow[] =>
+  qdiscsByLink(facts, qdiscQuery(where)).get(link) ?? [];
+
+const classesByNumber = readingOnce((value): ReadonlyMap<string, FoundClass> => readClasses(value));
 
 /** The HTB classes of a link; none when there is no such link. */
-export const classesOf = (facts: Facts, where: Where, link: string): Map<string, FoundClass> =>
-  readClasses(found(facts, classQuery(where, link), ABSENT));
+export const classesOf = (facts: Facts, where: Where, link: string): ReadonlyMap<string, FoundClass> =>
+  classesByNumber(facts, classQuery(where, link), ABSENT);
 
 /** The filters of flower in one place of a link. */
 export const filtersOf = (facts: Facts, where: Where, link: string, parent: string): FlowerFilter[] =>

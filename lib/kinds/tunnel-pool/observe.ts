@@ -1,4 +1,4 @@
-import { found } from "../found";
+import { readingOnce } from "../found";
 import type { Located } from "../kind";
 import { canonicalAddress, canonicalCidr, familyOf } from "../schemas";
 import type { Facts, Query } from "../step";
@@ -112,18 +112,6 @@ interface FilterTable {
   readonly closed: boolean;
 }
 
-/** Shards look at the same tables one after the other: each table is read for the first of them. */
-function once<Rows extends object, Read>(read: (rows: Rows) => Read): (rows: Rows) => Read {
-  const known = new WeakMap<Rows, Read>();
-  return (rows) => {
-    const before = known.get(rows);
-    if (before !== undefined) return before;
-    const now = read(rows);
-    known.set(rows, now);
-    return now;
-  };
-}
-
 const MAIN = new Set<string | undefined>([undefined, "main", "254"]);
 const LOCAL = new Set<string | undefined>(["local", "2"]);
 
@@ -132,14 +120,16 @@ function networkOfRow({ dst = "default", pref }: RouteRow): string {
   return canonicalCidr(dst.includes("/") ? dst : `${dst}/${dst.includes(":") ? 128 : 32}`);
 }
 
-const nexthopsOf = once(
-  (rows: readonly NexthopRow[]): ReadonlyMap<number, NexthopRow> =>
-    new Map(rows.map((row) => [row.id ?? 0, row])),
+const rowsOf = <Row>(value: unknown) => (value ?? []) as readonly Row[];
+
+const nexthopsOf = readingOnce(
+  (value): ReadonlyMap<number, NexthopRow> =>
+    new Map(rowsOf<NexthopRow>(value).map((row) => [row.id ?? 0, row])),
 );
 
 /** Only what a namespace has of main routes. */
-const routesOf = once((rows: readonly RouteRow[]): RouteTables => {
-  const main = rows.filter(
+const routesOf = readingOnce((value): RouteTables => {
+  const main = rowsOf<RouteRow>(value).filter(
     // A number is the tos of the encapsulation; text would be the route's own.
     ({ table, tos, dst }) => MAIN.has(table) && typeof tos !== "string" && dst !== undefined,
   );
@@ -151,10 +141,10 @@ const routesOf = once((rows: readonly RouteRow[]): RouteTables => {
   };
 });
 
-const filtersOf = once((rows: readonly FilterRow[]): FilterTable => {
+const filtersOf = readingOnce((value): FilterTable => {
   const filters = new Map<number, FilterRow[]>();
   let closed = false;
-  for (const row of rows) {
+  for (const row of rowsOf<FilterRow>(value)) {
     const { pref, options } = row;
     if (options?.handle === undefined) continue;
     if (pref === FILTER_PREFERENCES.last) closed ||= actionOf(row) === "drop";
@@ -170,13 +160,12 @@ const filtersOf = once((rows: readonly FilterRow[]): FilterTable => {
 
 function present(facts: Facts, specs: readonly Spec[]): Present {
   const [{ netns } = {}] = specs;
-  const rows = <Row>(query: Query, absent?: RegExp) => (found(facts, query, absent) ?? []) as readonly Row[];
   const tables = [...new Set(specs.flatMap(devicesOf))].map(
-    (device) => [device, filtersOf(rows<FilterRow>(filtersQuery(netns, device), NO_FILTERS))] as const,
+    (device) => [device, filtersOf(facts, filtersQuery(netns, device), NO_FILTERS)] as const,
   );
   return {
-    nexthops: nexthopsOf(rows<NexthopRow>(nexthopsQuery(netns))),
-    ...routesOf(rows<RouteRow>(routesQuery(netns))),
+    nexthops: nexthopsOf(facts, nexthopsQuery(netns)),
+    ...routesOf(facts, routesQuery(netns)),
     filters: tables.map(([device, { filters }]) => [device, filters]),
     closed: new Set(tables.filter(([, { closed }]) => closed).map(([device]) => device)),
   };

@@ -75,26 +75,19 @@ test("classes of others on the same links are not seen", async () => {
   expect(await look(mine)).toBeUndefined();
 });
 
-test("10,000 subscribers are made, one is changed and all are removed, each in little time", async () => {
-  const many = manySubscribers(netns, 10_000);
-  const begin = performance.now();
+// Bench isp does the same for 10,000, and measures it: classes cost the kernel the square of their number.
+test("4,000 subscribers are made, one is changed by two steps, and all are removed", async () => {
+  const many = manySubscribers(netns, 4000);
   await run(await plan(many));
-  const made = performance.now() - begin;
   expect(await look(many)).toEqual(many);
   const changed = {
     ...many,
-    subscribers: { ...many.subscribers, s5000: { ...many.subscribers.s5000!, plan: "500/100" } },
+    subscribers: { ...many.subscribers, s2000: { ...many.subscribers.s2000!, plan: "500/100" } },
   };
   const steps = subscriberShaping.plan(await look(changed), changed, { owner: "" });
   expect(steps).toHaveLength(2);
-  const changing = performance.now();
   await run(steps);
-  const one = performance.now() - changing;
   expect(await look(changed)).toEqual(changed);
   await run(await planRemoval(changed));
   expect(await look(changed)).toBeUndefined();
-  console.log(`10,000 subscribers: made in ${made.toFixed(0)} ms, one changed in ${one.toFixed(1)} ms`);
-  // The kernel walks all classes of a qdisc whenever one comes (tc_bind_tclass), so their number tells in the square.
-  expect(made).toBeLessThan(90_000);
-  expect(one).toBeLessThan(2000);
 }, 240_000);
