@@ -71,6 +71,26 @@ export type { OnAStick } from "./isp/shaping-path";
 export { NativeShaper, Shaper, type NativeShaperOptions } from "./isp/shaper/native";
 export { Sysctls, type SysctlsProps } from "./sysctls";
 export { SystemdUnit, type SystemdUnitProps } from "./systemd-unit";
+export {
+  LbForward,
+  LbPolicy,
+  XdpL4Lb,
+  type L4LbBackend,
+  type L4LbCapacity,
+  type L4LbHealthCheck,
+  type L4LbService,
+  type L4LbTimeouts,
+  type LbEncapsulation,
+  type LbForwardOptions,
+  type LbForwardProps,
+  type LbGueOptions,
+  type LbNextHop,
+  type LbPolicyProps,
+  type LbRule,
+  type XdpL4LbBaseProps,
+  type XdpL4LbFromYamlProps,
+  type XdpL4LbProps,
+} from "./xdp-l4lb";
 export { VethPair, type VethEnd, type VethPairProps } from "./veth-pair";
 export {
   ClientRouting,

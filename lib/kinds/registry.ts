@@ -9,6 +9,7 @@ import { firewall } from "./firewall";
 import { fou } from "./fou";
 import { tunnels } from "./geneve-mux";
 import { kernelModule } from "./kernel-module";
+import { l4lbServices } from "./l4lb-services";
 import { link } from "./link";
 import { mptcp } from "./mptcp";
 import { namespace } from "./namespace";
@@ -31,6 +32,7 @@ export const kinds: readonly AnyKind[] = [
   firewall,
   fou,
   kernelModule,
+  l4lbServices,
   link,
   mapEntries,
   mptcp,

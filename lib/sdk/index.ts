@@ -12,6 +12,7 @@ export {
 } from "./resource";
 export * as bpf from "./bpf";
 export * as kernel from "./kernel";
+export * as l4lb from "./l4lb";
 export * as netagg from "./netagg";
 export * as net from "./net";
 export * as system from "./system";

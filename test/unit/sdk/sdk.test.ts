@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { kinds } from "../../../lib/kinds/registry";
-import { KernelResource, Provider, bpf, kernel, net, netagg, system } from "../../../lib/sdk";
+import { KernelResource, Provider, bpf, kernel, l4lb, net, netagg, system } from "../../../lib/sdk";
 
 /** What the engine is told, by mocks: the classes hold nothing of their own. */
 
@@ -58,7 +58,7 @@ describe("the resource classes", () => {
   });
 
   test("are there for every kind of the registry", () => {
-    const classes: Record<string, object>[] = [bpf, net, kernel, netagg, system].map((module) => ({
+    const classes: Record<string, object>[] = [bpf, net, kernel, l4lb, netagg, system].map((module) => ({
       ...module,
     }));
     const tokens = classes.flatMap((module) =>
