@@ -1,6 +1,7 @@
 import type { Construct } from "constructs";
 import { tunnels as tunnelsKind } from "../../lib/kinds/geneve-mux";
 import { sizesOf } from "../../lib/kinds/geneve-mux/layout";
+import { REASONS } from "../../lib/kinds/geneve-mux/reasons";
 import type { IPlace } from "../../lib/synth";
 import { addFindings, Composite, definePlace, KernelObject, lifecycleOf } from "../../lib/synth";
 import { BpfObject, XdpProgram } from "../bpf";
@@ -68,6 +69,14 @@ export class GeneveMux extends Composite {
       programs: ["mux_both", "mux_pop", "mux_push"],
       // The tunnels are written into new maps before the new version is attached.
       onMapChange: "recreate",
+      statistics: {
+        reasons: {
+          map: "mux_stats",
+          key: { reason: "u32" },
+          value: { packets: "u64", bytes: "u64" },
+          names: { reason: REASONS },
+        },
+      },
     });
     const links = linksOf(props);
     const filled = new KernelObject(this, "tunnels", {

@@ -6,6 +6,7 @@ import { isOfPop } from "./geneve-mux/keys";
 import { NO_TABLES, type Tables } from "./geneve-mux/layout";
 import { observeTunnels, queriesOf } from "./geneve-mux/observe";
 import { writes } from "./geneve-mux/plan";
+import { statistics } from "./geneve-mux/statistics";
 import { tunnelsSchema, type End, type Tunnels } from "./geneve-mux/schema";
 
 /** Tunnels in the maps of bpf/geneve-mux, by names in place of interface numbers and places in tables. */
@@ -50,6 +51,7 @@ export const tunnels = defineKind({
       ...roomProblems(spec),
     ];
   },
+  statistics,
   queries: queriesOf,
   observe: observeTunnels,
   plan(current, desired) {

@@ -73,16 +73,22 @@ function masked(map: MapName, value: string): string {
   return hopEntry.encode({ ...hop, dmac: none, smac: none, egress: 0, resolved: 0, valid: 0 });
 }
 
-/** @throws Error when a map is not as large as the program was built */
+/** A map's entries in hexadecimal digits, as they are. */
+export function dumpOf(facts: Facts, program: string, map: MapName) {
+  const dump = found(facts, dumpQuery(program, map), /bpf obj get .*No such file or directory/);
+  if (dump === undefined) return [];
+  return (dump as readonly Entry[]).flatMap(({ key, value }) =>
+    Array.isArray(value) ? [{ key: digits(key), value: digits(value as readonly string[]) }] : [],
+  );
+}
+
+/** What the maps hold; undefined when they are not there. An array has all of its entries at all times. */
 function tablesOf(facts: Facts, program: string): Tables | undefined {
   const tables: [MapName, Record<string, string>][] = [];
   for (const map of MAPS) {
-    const dump = found(facts, dumpQuery(program, map), /bpf obj get .*No such file or directory/);
-    if (dump === undefined) return undefined;
-    const entries = (dump as readonly Entry[]).flatMap(({ key, value }) =>
-      Array.isArray(value) ? [[digits(key), masked(map, digits(value as readonly string[]))] as const] : [],
-    );
-    tables.push([map, Object.fromEntries(entries.filter(([, value]) => !ARRAYS.has(map) || !isZero(value)))]);
+    const dump = dumpOf(facts, program, map).map(({ key, value }) => [key, masked(map, value)] as const);
+    if (dump.length === 0 && map === "mux_ends") return undefined;
+    tables.push([map, Object.fromEntries(dump.filter(([, value]) => !ARRAYS.has(map) || !isZero(value)))]);
   }
   return Object.fromEntries(tables) as unknown as Tables;
 }

@@ -40,7 +40,7 @@ beforeAll(async () => {
   session = new Session(
     "here",
     {
-      connect: () => connectionOf("ip", ["netns", "exec", netns, "sh"]),
+      connect: () => connectionOf("nsenter", [`--net=/run/netns/${netns}`, "sh"]),
       explain: (_end, stderr) => Promise.resolve({ error: new HostError(stderr), retry: false }),
       dialled() {},
       close() {},
@@ -106,7 +106,7 @@ describe("the tunnels of a GeneveMux", () => {
       kind: tunnels,
       specs: tunnelsSpecs(name, links, capacity),
       run,
-      cases: 10,
+      cases: 5,
       interruptions: 1,
     });
     await make(none);
@@ -163,6 +163,30 @@ describe("the tunnels of a GeneveMux", () => {
     const spec = { ...one(7), links: { up0: {}, in9: {} } };
     spec.ends["west.push"].link = "in9";
     await expect(make(spec)).rejects.toThrow(/There is no link in9: there are .*in0.*up0/);
+  });
+
+  test("tell what they have carried and dropped, by the names of their ends", async () => {
+    const spec = await make(one(7));
+    const words = (digits: string) => digits.match(/../g)!;
+    const tables = (await look(spec))!.tables!.mux_ends!;
+    const [key, value] = Object.entries(tables).find(([, one]) => one.startsWith("07000000"))!;
+    const counted = value.slice(0, 96) + "0500000000000000" + "f401000000000000";
+    const update = (map: string, ...what: string[]) =>
+      bpftool("map", "update", "pinned", mapPin(name, map), ...what.join(" ").split(" "));
+    update("mux_ends", "key hex", ...words(key), "value hex", ...words(counted));
+    update("mux_drops", "key hex", ...words(key), "10 00 00 00", "value hex 03 00 00 00 00 00 00 00");
+    const rows = await Promise.all(
+      tunnels.statistics!(spec).map(async (table) => table.read(await run([], table.queries))),
+    );
+    expect(rows).toEqual([
+      [
+        { of: { end: "west.push" }, counters: { packets: 0, bytes: 0 } },
+        { of: { end: "west.pop" }, counters: { packets: 5, bytes: 500 } },
+      ],
+      [{ of: { end: "west.pop", reason: "wrong source" }, counters: { packets: 3 } }],
+    ]);
+    // Counting changes no state.
+    expect((await look(spec))!.ends).toEqual(spec.ends);
   });
 
   test("leave the maps empty when they go", async () => {

@@ -10,6 +10,8 @@ import {
 } from "../../../../lib";
 import { keyProblem, parseKey } from "../../../../lib/kinds/geneve-mux/keys";
 import type { End } from "../../../../lib/kinds/geneve-mux/schema";
+import { REASONS } from "../../../../lib/kinds/geneve-mux/reasons";
+import { reasons } from "../../../support/bpf-mux";
 import { refusals } from "../../synth/support";
 
 /** What a test says of a tunnel besides the cable that it is on. */
@@ -218,6 +220,13 @@ describe("GeneveMux", () => {
     expect(
       wrong([{ ...geneve, options: Array(3).fill({ class: 1, type: 1, data: "00".repeat(28) }) as never }]),
     ).toEqual(["[node/mux] tunnels[0].options: have 96 bytes with their headers, and there is room for 64"]);
+  });
+});
+
+describe("reasons", () => {
+  test("are those of mux.h, in its order", () => {
+    const words = reasons.map((name) => name.replaceAll("_", " ").toLowerCase());
+    expect(REASONS.map((reason) => reason.toLowerCase())).toEqual(words);
   });
 });
 

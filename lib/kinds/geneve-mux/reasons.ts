@@ -1,0 +1,36 @@
+/**
+ * What became of a packet: `enum mux_reason` of bpf/geneve-mux/mux.h in words, in its order. Those up to "ICMP sent"
+ * went on their way, those up to "control packet" passed as they came, the others were dropped.
+ */
+export const REASONS = [
+  "push redirect",
+  "push pass",
+  "pop redirect",
+  "pop pass",
+  "ICMP sent",
+  "no config",
+  "short",
+  "not IP",
+  "no match",
+  "not tunnel",
+  "unknown",
+  "fragment",
+  "bad version",
+  "bad header csum",
+  "control",
+  "no end",
+  "wrong source",
+  "critical",
+  "proto type",
+  "inner bad",
+  "bad csum",
+  "zero csum",
+  "ECN",
+  "not L3",
+  "TTL",
+  "too big",
+  "no route",
+  "no neighbour",
+  "no egress",
+  "headroom",
+] as const;
