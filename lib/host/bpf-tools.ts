@@ -133,7 +133,12 @@ export function bpfCommand(step: BpfStep): { needs: readonly string[]; script: s
 
 function remove({ path, keep }: Extract<Step, { tool: "bpf-rm" }>): string {
   const folder = quote(pinPath(path));
-  if (keep === undefined) return `rm -rf --one-file-system -- ${folder}`;
+  if (keep === undefined) {
+    // The last program takes our folder along.
+    const isProgram = path.lastIndexOf("/") === PINS.length;
+    const all = isProgram ? ` && { rmdir -- ${PINS} 2>/dev/null || :; }` : "";
+    return `rm -rf --one-file-system -- ${folder}${all}`;
+  }
   const kept =
     keep.length === 0 ? "" : `case \${nl_p##*/} in ${keep.map(pinName).join(" | ")}) continue ;; esac; `;
   return `for nl_p in ${folder}/*; do ${kept}[ ! -e "$nl_p" ] || rm -rf --one-file-system -- "$nl_p" || break; done`;

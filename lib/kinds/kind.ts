@@ -167,6 +167,11 @@ export interface Kind<Schema extends z.ZodObject = z.ZodObject> {
   ): readonly Step[];
   /** What the object takes up, for the checks of a whole program. */
   claims?(spec: z.output<Schema>): readonly Claim[];
+  /**
+   * Properties that the host chooses where the program leaves them out: kept in the state, as outputs, and never a
+   * difference.
+   */
+  readonly reported?: readonly (keyof z.output<Schema> & string)[];
   /** What the object counts, for whoever wants to look: no part of its state, which counting does not change. */
   statistics?(spec: z.output<Schema>): readonly Counters[];
   /** Turns what the kernel said of a failed step into what the user can do, or leaves it (undefined). */

@@ -7,7 +7,7 @@ import { HalfMadeError, UserError } from "./errors";
 import { ledgerKey } from "./ids";
 import { afterDelete, claim, entries } from "./ownership";
 import { formatPath, isWithin } from "./paths";
-import { runWork, type Sight, type Target } from "./work";
+import { runWork, type Sight, type Target, type Work } from "./work";
 import { parseUrn } from "./urn";
 
 /** How an object is to be made or changed. */
@@ -25,6 +25,8 @@ export interface Wanted {
 export interface Applied {
   readonly machineId: string;
   readonly steps: number;
+  /** What the host chose by itself. */
+  readonly reported: AnySpec;
 }
 
 /** Makes an object as it is wanted, whether it is there or not. */
@@ -47,8 +49,15 @@ export async function applyObject(session: HostSession, target: Target, wanted: 
       return steps.length === 0 ? { steps, done } : { steps, intent: entries(record, claimed.intent), done };
     },
   });
-  verify(target, effective, worked.observe([effective]));
-  return { machineId: worked.machineId, steps: worked.steps };
+  const there = worked.observe([effective]);
+  verify(target, effective, there);
+  return { machineId: worked.machineId, steps: worked.steps, reported: reportedOf(kind, there) };
+}
+
+/** Of a state, what the kind says that the host chooses. */
+export function reportedOf({ reported = [] }: AnyKind, state: AnySpec = {}): AnySpec {
+  const chosen = (reported as readonly string[]).filter((property) => state[property] !== undefined);
+  return Object.fromEntries(chosen.map((property) => [property, state[property]]));
 }
 
 /** What was done at the end of an object. */
@@ -72,10 +81,10 @@ export async function removeObject(
   let aim: AnySpec | undefined;
   let leftInside: readonly string[] = [];
   let specs: readonly [AnySpec, ...AnySpec[]] = [options.spec];
-  const worked = await runWork(session, {
+  const decided: Work = {
     target,
     specs,
-    timeoutSeconds: options.timeoutSeconds,
+    ...(options.timeoutSeconds !== undefined && { timeoutSeconds: options.timeoutSeconds }),
     decide: ({ current, record, ledger, facts }) => {
       if (record === undefined) {
         removal = current === undefined ? "gone" : "left";
@@ -94,6 +103,11 @@ export async function removeObject(
       if (aim !== undefined) leftInside = inside.map(({ key }) => key.slice(key.indexOf(" ") + 1));
       return { steps, done: [record, ...gone].map(({ key }) => ({ op: "forget", key })) };
     },
+  };
+  // What it was on may be deleted at the same time and have taken it along: one more look tells.
+  const worked = await runWork(session, decided).catch((error: unknown) => {
+    if (error instanceof UserError) return runWork(session, decided);
+    throw error;
   });
   if (removal === "restored" && aim !== undefined) verify(target, aim, worked.observe([aim, ...specs]));
   if (removal === "removed" && worked.observe(specs) !== undefined) {

@@ -7,7 +7,7 @@ import { addressOf, credentialsFor, readConfiguration, type ReadConfiguration } 
 import { difference, type Difference } from "./diff";
 import { HalfMadeError, UserError, messageOf } from "./errors";
 import { formatId, identityOf, parseId } from "./ids";
-import { applyObject, readObject, removeObject } from "./objects";
+import { applyObject, readObject, removeObject, reportedOf } from "./objects";
 import { UNKNOWN, type Properties } from "./properties";
 import { Scrubber } from "./secrets";
 import { Restarts } from "./restart";
@@ -105,7 +105,8 @@ export class Provider {
       const seen = known === undefined ? state : pick(state, Object.keys(known.spec));
       const inputs = { ...seen, ...(known?.common ?? { host }) };
       const secrets = [...olds.inputs.secrets, ...olds.state.secrets, ...declaredSecrets(kind, seen)];
-      return { id, inputs: { values: inputs, secrets }, state: stateOf(inputs, secrets, machineId) };
+      const outputs = { ...reportedOf(kind, state), ...inputs };
+      return { id, inputs: { values: inputs, secrets }, state: stateOf(outputs, secrets, machineId) };
     });
   }
 
@@ -184,7 +185,7 @@ export class Provider {
       try {
         const session = this.#session(host);
         await this.#restarts.mended(session, target);
-        const { machineId } = await applyObject(session, target, {
+        const { machineId, reported } = await applyObject(session, target, {
           desired: spec,
           create: olds === undefined,
           ...(previous && { previous }),
@@ -193,7 +194,8 @@ export class Provider {
         });
         this.#holders.set(heldKey(target), urn);
         if (olds) this.#noticeRebuilt(urn, host.name, olds.state, machineId);
-        return { id, inputs, state: stateOf(inputs.values, inputs.secrets, machineId) };
+        const outputs = { ...reported, ...inputs.values };
+        return { id, inputs, state: stateOf(outputs, inputs.secrets, machineId) };
       } catch (error) {
         if (!(error instanceof HalfMadeError)) throw error;
         this.#holders.set(heldKey(target), urn);

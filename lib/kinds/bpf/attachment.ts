@@ -138,6 +138,7 @@ export const attachment = defineKind({
     preference: replace("a filter is known by its preference"),
   },
   ownership: "object",
+  reported: ["mode"],
   identity: ({ netns, link, hook, preference }) => [
     ...(netns === undefined ? [] : [netns]),
     link,

@@ -79,6 +79,17 @@ const attached = (netns: string, link: string) => {
 };
 const ping = () => spawnSync("ip", ["netns", "exec", far, "ping", "-c1", "-W2", "10.9.0.1"]).status;
 const bpftool = (...words: string[]) => execFileSync("bpftool", words, { encoding: "utf8" });
+/** The modes of attachments, as the state has them. */
+const modes = () => {
+  const { checkpoint } = JSON.parse(stack.stateText()) as {
+    checkpoint: { latest: { resources: { urn: string; outputs?: { mode?: string } }[] } };
+  };
+  return Object.fromEntries(
+    checkpoint.latest.resources.flatMap(({ urn, outputs }) =>
+      outputs?.mode === undefined ? [] : [[urn.slice(urn.lastIndexOf("::") + 2), outputs.mode]],
+    ),
+  ) as Record<string, string>;
+};
 const names = (done: Run, op: string) =>
   done.changes
     .filter((one) => one.op === op)
@@ -107,6 +118,8 @@ test("is built, loaded, filled and attached; a new version takes its place; noth
   expect(ping()).toBe(0);
   await stack.up({ expectNoChanges: true });
   await stack.refresh({ expectNoChanges: true });
+  // Nobody said in which mode: the state says what the kernel chose.
+  expect(modes()).toEqual({ "here/xdp/attachment": "native", "here/xdp/peer": "native" });
 
   const before = attached(near, "v0")?.id;
   const map = JSON.parse(bpftool("-j", "map", "show", "pinned", mapPin(name, "table"))) as { id: number };
