@@ -1,6 +1,6 @@
 import type { IConstruct } from "constructs";
 import type { z } from "zod";
-import type { AnySpec, Claim } from "../../lib/kinds/kind";
+import type { Claim } from "../../lib/kinds/kind";
 import { canonicalAddress } from "../../lib/kinds/schemas";
 import { KernelObject, placeOf, type Place } from "../../lib/synth";
 
@@ -31,5 +31,5 @@ function claimsOf({ kernelObject: { kind, intent } }: KernelObject, { netns }: P
   const known = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined));
   const placed = "netns" in schema.shape && netns !== undefined ? { netns, ...known } : known;
   const parsed = schema.safeParse(placed);
-  return parsed.success ? kind.claims(parsed.data as AnySpec) : [];
+  return parsed.success ? kind.claims(parsed.data) : [];
 }
