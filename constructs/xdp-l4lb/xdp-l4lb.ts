@@ -14,6 +14,7 @@ import { leafProps, type InNamespaceProps } from "../common";
 import type { LinkHandle } from "../link-handle";
 import { readConfigYaml } from "./config-yaml";
 import { LbForward, type LbForwardProps } from "./forward";
+import { healthConfig, healthService } from "./health";
 import { ownAddresses } from "./own-addresses";
 import type { LbPolicyProps } from "./policy";
 import type { L4LbHealthCheck, L4LbService } from "./props";
@@ -250,6 +251,9 @@ export class XdpL4Lb extends Composite {
     });
     leaf.node.addDependency(this.object);
     this.object.filledBy(leaf);
+    const config = healthConfig(this.name, services);
+    const netns = (props.namespace?.place ?? placeOf(this))?.netns;
+    if (config !== undefined) healthService(this, { name: this.name, config, netns, after: leaf });
   }
 }
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -17,6 +17,7 @@ import {
   type XdpL4LbProps,
   XdpProgram,
 } from "../../lib";
+import { healthConfig } from "../../constructs/xdp-l4lb/health";
 import { deploy, type Deployment } from "./deploy";
 
 const FIXTURES = join(__dirname, "../fixtures/l4lb");
@@ -37,6 +38,7 @@ const [CLIENT6, BALANCER6] = ["2001:db8:8::1", "2001:db8:8::fe"];
 export class L4lbNetwork {
   readonly #prefix: string;
   readonly #running: ChildProcess[] = [];
+  readonly #started = new Map<string, ChildProcess>();
   #deployment: Deployment | undefined;
 
   constructor(tag: string) {
@@ -144,7 +146,38 @@ export class L4lbNetwork {
   /** The same; it is ready when it has printed something. */
   async start(role: string, script: string): Promise<ChildProcess> {
     const child = this.spawn(role, script);
+    this.#started.set(role, child);
     await once(child.stdout!, "data");
+    return child;
+  }
+
+  /** Ends what was started in a namespace. */
+  stop(role: string): void {
+    this.#started.get(role)?.kill("SIGKILL");
+  }
+
+  /** The health service, asking from the balancer's namespace. */
+  health(services: readonly L4LbService[]): ChildProcess {
+    const folder = mkdtempSync(join(tmpdir(), "nlt-l4lb-"));
+    const [program, config] = [join(folder, "health"), join(folder, "checks")];
+    const sources = join(__dirname, "../../bpf");
+    this.run(
+      "cc",
+      "-O2",
+      "-Wall",
+      "-Werror",
+      `-I${sources}`,
+      "-o",
+      program,
+      join(sources, "l4lb-health/health.c"),
+    );
+    writeFileSync(config, healthConfig(this.name, services) ?? "");
+    // As systemd's NetworkNamespacePath: another network, the same file systems.
+    const child = spawn("nsenter", [`--net=/run/netns/${this.netns("lb")}`, program, config], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    this.#running.push(child);
+    child.once("close", () => rmSync(folder, { recursive: true, force: true }));
     return child;
   }
 

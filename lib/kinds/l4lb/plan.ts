@@ -36,6 +36,7 @@ export function plan(current: Spec | undefined, desired: Spec | undefined): Step
     ...vipRemovals(desired, tables, places),
     ...backends.flatMap(({ index, digits, isNew }): Step[] => [
       ...(isNew ? freshBackend(program, index) : []),
+      ...(comesBack(tables.backends[index], digits) ? [clearEntry(program, "lb_health", index)] : []),
       ...(tables.backends[index] === digits ? [] : [writeEntry(program, "lb_backends", index, digits)]),
     ]),
     ...places.flatMap(({ ring, line, before }) => ringSteps(program, ring, line, before)),
@@ -207,6 +208,12 @@ const freshBackend = (program: string, index: number): Step[] =>
   (["lb_health", "lb_reported", "lb_active", "lb_backend_stats"] as const).map((map) =>
     clearEntry(program, map, index),
   );
+
+/** Whether one that was taken out is wanted again: what put it down at its end then is over. */
+function comesBack(before: string | undefined, after: string): boolean {
+  const was = before === undefined ? undefined : readBackend(before)?.backend.state;
+  return was !== undefined && was !== "up" && readBackend(after)?.backend.state === "up";
+}
 
 function ringSteps(program: string, ring: string, { ringAt }: ServiceLine, before: string): Step[] {
   const steps: Step[] = [];

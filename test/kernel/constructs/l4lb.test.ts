@@ -165,3 +165,39 @@ test("a VIP that is the balancer's own address is refused, and the services go o
   const counts = await flows(20);
   expect(counts.nobody).toBeUndefined();
 });
+
+describe("the health service", () => {
+  const check = { type: "http", intervalMs: 200, timeoutMs: 100, fall: 2, rise: 2 } as const;
+  const echo = { ...check, type: "tcp", port: 80 } as const;
+  const services = [web({ healthCheck: check }), dns({ healthCheck: echo })];
+
+  test("takes a backend out that no longer answers, and takes it in again; nobody else's connections notice", async () => {
+    // systemd does not run here: the service is run as its unit would.
+    await network.up([web(), dns()]);
+    const health = network.health(services);
+    const said: string[] = [];
+    health.stdout?.on("data", (data) => said.push(...String(data).trim().split("\n")));
+    const heard = async (what: RegExp) => {
+      while (said.filter((line) => what.test(line)).length < 2) await once(health.stdout!, "data");
+    };
+    const held = await open(200);
+    try {
+      network.stop("b3");
+      await heard(/^10\.8\.0\.13 of (tcp|udp) 192\.0\.2\.80 port (80|53) is down$/);
+      const after = await held.again();
+      for (const name of ["b1", "b2", "b4"]) expect(after[name]).toBe(held.first[name]);
+      const fresh = await open(40);
+      fresh.close();
+      expect(Object.keys(fresh.first).sort()).toEqual(["b1", "b2", "b4"]);
+      expect(await flows(40)).toMatchObject({ b1: expect.any(Number), b2: expect.any(Number) });
+      await network.start("b3", answering(3));
+      await heard(/^10\.8\.0\.13 of (tcp|udp) 192\.0\.2\.80 port (80|53) is up$/);
+      const again = await open(40);
+      again.close();
+      expect(again.first.b3).toBeGreaterThan(0);
+    } finally {
+      held.close();
+      health.kill();
+    }
+  });
+});

@@ -112,7 +112,7 @@ test.each(others.map((_, index) => index))("goes to another state and back: %d",
   const maps = new Maps();
   change(maps, two, two);
   expectThere(maps, two);
-  change(maps, others[index]!, two);
+  change(maps, others[index], two);
   expectThere(maps, others[index]!);
   change(maps, two, others[index]!);
   expectThere(maps, two);
@@ -179,7 +179,7 @@ describe("what changes is a few entries:", () => {
 test("a backend that comes takes an index under another generation, and is up until it is asked", () => {
   const maps = new Maps();
   change(maps, two, two);
-  const steps = change(maps, others[1]!, two);
+  const steps = change(maps, others[1], two);
   const fresh = mapsOf(steps);
   expect(fresh).toEqual(expect.arrayContaining(["lb_health", "lb_reported", "lb_backend_stats"]));
   const generations = (there: ReturnType<typeof observed>) =>
