@@ -6,7 +6,7 @@
 #include "flows.h"
 
 #define LB_TRIES	8	/* entries of a ring, or candidates, that are looked at in one go */
-#define LB_GOES		16	/* until one is found, */
+#define LB_GOES		8	/* until one is found, */
 #define LB_LEAST_GOES	8	/* or the least loaded of so many */
 #define LB_LEGACY_MOST	10000	/* the original's: no load counts for more */
 
@@ -41,13 +41,17 @@ lb_has(const struct lb_backend *line, __u32 down, __u32 meta, __u32 service)
  * Bytes of late: each counts less and less as time goes by. This CPU's share of
  * them: each spreads its own packets evenly, and so all of them together.
  */
-__noinline __u64 lb_bytes_of(__u32 backend, __u32 span)
+static __always_inline __u64 lb_bytes_of(__u32 backend)
 {
 	struct lb_stat *stat = bpf_map_lookup_elem(&lb_backend_stats, &backend);
+	const struct lb_control *control = lb_control_now();
+	const struct lb_clock *clock = lb_clock_now();
 	__u64 now = bpf_jiffies64(), idle, keep, rate;
+	__u32 span;
 
-	if (!stat)
+	if (!stat || !control || !clock)
 		return 0;
+	span = lb_or(control->decay, 1) * clock->hz;
 	idle = now - stat->stamp;
 	/* not for so short a time that it would be nothing by rounding */
 	if (idle < span / 16)
@@ -78,84 +82,76 @@ lb_flows_of(const struct lb_active *active, const struct lb_backend *line, __u64
 			 lb_select(same, active->flows, 0) + 1);
 }
 
+/* A candidate's load by this policy, or LB_UNFIT: it may not be chosen. */
+#define LB_UNFIT	(1ull << 46)
+
+__noinline __u64 lb_load_of(__u32 backend, __u32 id, __u32 policy)
+{
+	const struct lb_backend *line = bpf_map_lookup_elem(&lb_backends, &backend);
+	const struct lb_active *active = bpf_map_lookup_elem(&lb_active, &backend);
+	const __u32 *down = bpf_map_lookup_elem(&lb_health, &backend);
+	__u64 load;
+
+	if (!line || !active || !down || !lb_takes(line, down, backend, id))
+		return LB_UNFIT;
+	if (policy == LB_LEGACY)
+		return lb_flows_of(active, line, 1);
+	load = policy == LB_LEAST_BYTES ? lb_bytes_of(backend) << 8 : lb_flows_of(active, line, 0) << 8;
+	/* by weight, and a little more exact than whole bytes and flows are */
+	return load / lb_or(line->weight, 1);
+}
+
 /*
- * The candidate with the least load, the first of equal ones; loads of unlike
- * weights are compared crosswise. Up to LB_TRIES of the ring are looked at, from
- * entry at on; best, unless LB_NO_BACKEND, is one more candidate before them.
+ * The candidate with the least load, the first of equal ones, of up to LB_TRIES
+ * of the ring from entry at on. before is the best of those before them and its
+ * load, as LB_BEST() has it, and so is what is returned.
  */
-static __always_inline __u32 lb_least_of(__u32 id, __u32 at, __u32 best, const int bytes)
+#define LB_BEST(backend, load)	((__u64)(load) << 16 | (backend))
+
+__noinline __u64 lb_least_of(__u32 id, __u32 at, __u64 best)
 {
 	const struct lb_service *service = bpf_map_lookup_elem(&lb_services, &id);
-	__u64 load, least = 1ull << 40, weight, weight_of = 1, better;
-	const struct lb_control *control = lb_control_now();
-	const struct lb_clock *clock = lb_clock_now();
-	__u32 chosen = LB_NO_BACKEND, i, backend, span, index, len;
 	const struct lb_ring_line *ring;
-	const struct lb_active *active;
-	const struct lb_backend *line;
-	const __u32 *down;
-	__u64 legacy;
+	__u32 i, backend;
+	__u64 load;
 
-	if (!service || !control || !clock)
-		return LB_NO_BACKEND;
-	len = service->ring_len;
-	legacy = lb_is_zero(service->policy ^ LB_LEGACY);
-	span = lb_or(control->decay, 1) * clock->hz;
-	for (i = 0; i <= LB_TRIES; i++) {
+	if (!service)
+		return best;
+	for (i = 0; i < LB_TRIES; i++) {
 		/* the compiler may not count by this instead */
 		barrier_var(at);
-		if (at >= len)
+		if (at >= service->ring_len)
 			break;
 		ring = lb_ring_line_of(service, at);
 		if (!ring)
 			break;
-		backend = lb_select(lb_is_zero(i), best, ring->backend[at % LB_RING_LINE]);
-		at += i > 0;
-		index = backend & (LB_BACKENDS - 1);
-		line = bpf_map_lookup_elem(&lb_backends, &index);
-		down = bpf_map_lookup_elem(&lb_health, &index);
-		active = bpf_map_lookup_elem(&lb_active, &index);
-		if (!line || !down || !active)
-			break;
-		load = bytes ? lb_bytes_of(index, span) : lb_flows_of(active, line, legacy);
-		weight = lb_select(legacy, 1, line->weight);
-		better = lb_takes(line, down, backend, id) &
-			 lb_is_less(load * weight_of, least * weight);
-		chosen = lb_select(better, backend, chosen);
-		least = lb_select(better, load, least);
-		weight_of = lb_select(better, weight, weight_of);
+		backend = ring->backend[at % LB_RING_LINE];
+		at++;
+		load = lb_load_of(backend, id, service->policy);
+		best = lb_select(lb_is_less(load, best >> 16), LB_BEST(backend, load), best);
 	}
-	return chosen;
-}
-
-__noinline int lb_least_bytes(__u32 id, __u32 at, __u32 best)
-{
-	return lb_least_of(id, at, best, 1);
-}
-
-__noinline int lb_least_flows(__u32 id, __u32 at, __u32 best)
-{
-	return lb_least_of(id, at, best, 0);
+	return best;
 }
 
 /* Of a ring too long to be looked at whole, another part each time. */
 __noinline int lb_least(__u32 id, __u32 turn)
 {
 	const struct lb_service *service = bpf_map_lookup_elem(&lb_services, &id);
-	__u32 chosen = LB_NO_BACKEND, i, at, bytes;
+	__u64 best = LB_BEST(LB_NO_BACKEND, LB_UNFIT);
+	__u32 i, at, len;
 
 	if (!service || !service->ring_len)
 		return LB_NO_BACKEND;
-	bytes = service->policy == LB_LEAST_BYTES;
-	at = lb_select(lb_is_less(LB_TRIES * LB_LEAST_GOES, service->ring_len),
-		       turn % service->ring_len, 0);
+	len = service->ring_len;
+	at = lb_select(lb_is_less(LB_TRIES * LB_LEAST_GOES, len), turn % len, 0);
 	for (i = 0; i < LB_LEAST_GOES; i++) {
-		if (at >= service->ring_len)
+		barrier_var(at);
+		if (at >= len)
 			break;
-		chosen = bytes ? lb_least_bytes(id, at, chosen) : lb_least_flows(id, at, chosen);
+		best = lb_least_of(id, at, best);
 		at += LB_TRIES;
 	}
-	return chosen;
+	return best & 0xffff;
 }
 
 /* The less loaded of two: by what was reported, then by active flows and weight. */

@@ -127,11 +127,11 @@ __noinline int lb_find(__u64 key, __u32 hash)
 
 /* 1 if the flow in a place still is one, else 0. */
 static __always_inline __u64
-lb_is_live(const struct lb_flow *flow, const struct lb_control *control, __u32 now, __u32 hz)
+lb_is_live(const struct lb_flow *flow, const struct lb_clock *clock, __u32 now)
 {
 	__u32 state = flow->state, idle = now - flow->seen;
 
-	return lb_is_less(idle, lb_timeout(control, state, hz)) & (lb_is_zero(state) ^ 1);
+	return lb_is_less(idle, clock->timeouts[state & 7]) & (lb_is_zero(state) ^ 1);
 }
 
 /* Which states count as a backend's active flows, and which are confirmed ones. */
@@ -155,17 +155,28 @@ static __always_inline __u32 lb_meta_of(const struct lb_flow *flow)
 }
 
 /*
- * What was read of a flow without the lock was this key's if the key still is
- * there: a place gets another key between losing its state and getting one.
+ * The state of the flow of this key in a place, and its backend as meta; 0 if it
+ * is not there. Read without the lock, so the order matters: a place loses its
+ * state before it gets a key, and gets its new state after all the rest. A state
+ * that is seen after the key has all the rest behind it, and if the key still is
+ * the same then, it all belongs to it.
  */
-static __always_inline int lb_is_still(const struct lb_flow *flow, __u64 key)
+static __always_inline __u32 lb_read(const struct lb_flow *flow, __u64 key, __u32 *meta)
 {
+	__u64 before = *(const volatile __u64 *)&flow->key;
+	__u32 state;
+
 	barrier();
-	return *(const volatile __u64 *)&flow->key == key;
+	state = *(const volatile __u8 *)&flow->state;
+	barrier();
+	*meta = lb_meta_of(flow);
+	barrier();
+	before = (before ^ key) | (*(const volatile __u64 *)&flow->key ^ key);
+	return lb_select(lb_is_zero(before), state, LB_F_FREE);
 }
 
 /* A backend has one more active flow, its service a new one. */
-__noinline int lb_began(__u32 meta)
+static __always_inline void lb_began(__u32 meta)
 {
 	__u32 backend = meta & 0xffff, reason = LB_R_FLOW_NEW, service;
 	const struct lb_backend *line = bpf_map_lookup_elem(&lb_backends, &backend);
@@ -175,11 +186,11 @@ __noinline int lb_began(__u32 meta)
 	struct lb_stat *all;
 
 	if (!line || !active || !own || !count)
-		return 0;
+		return;
 	service = line->service;
 	all = bpf_map_lookup_elem(&lb_service_stats, &service);
 	if (!all)
-		return 0;
+		return;
 	count->packets++;
 	own->flows++;
 	all->flows++;
@@ -188,7 +199,6 @@ __noinline int lb_began(__u32 meta)
 		active->generation = meta >> 16;
 	}
 	__sync_fetch_and_add(&active->flows, 1);
-	return 0;
 }
 
 /* And one fewer, for this reason. */
@@ -216,16 +226,16 @@ __noinline int lb_ended(__u32 meta, __u32 reason)
 #define LB_TAKEN	(3ull << 32)
 
 static __always_inline __u64
-lb_price(const struct lb_flow *flow, __u64 key, const struct lb_control *control, __u32 now,
-	 __u32 hz, __u32 distance)
+lb_price(const struct lb_flow *flow, __u64 key, const struct lb_clock *clock, __u32 now,
+	 __u32 distance)
 {
-	__u64 live = lb_is_live(flow, control, now, hz), price;
-	__u64 own = lb_is_zero(flow->key ^ key) & (lb_is_zero(flow->state) ^ 1);
+	__u32 state = flow->state, idle = now - flow->seen;
+	__u64 used = lb_is_zero(state) ^ 1, price;
 
-	price = LB_EVICTABLE + (0xffffffff - (now - flow->seen));
-	price = lb_select(lb_is_confirmed(flow->state), LB_TAKEN, price);
-	price = lb_select(live, price, LB_FREE + distance);
-	return lb_select(own, 0, price);
+	price = lb_select(lb_is_confirmed(state), LB_TAKEN, LB_EVICTABLE + 0xffffffff - idle);
+	price = lb_select(used & lb_is_less(idle, clock->timeouts[state & 7]), price,
+			  LB_FREE + distance);
+	return lb_select(used & lb_is_zero(flow->key ^ key), 0, price);
 }
 
 /* The state a flow begins in, and why the one of its key, if there is one, ends. */
@@ -239,31 +249,36 @@ lb_price(const struct lb_flow *flow, __u64 key, const struct lb_control *control
 __noinline __u32 lb_insert(__u64 key, __u32 hash, __u32 meta, __u32 old, __u32 begin)
 {
 	struct lb_region *region = lb_region_of(hash);
-	const struct lb_control *control = lb_control_now();
 	const struct lb_clock *clock = lb_clock_now();
 	__u32 which = hash / LB_BUCKETS & (LB_LOCKS - 1), home = lb_home(hash);
 	struct lb_lock *lock = bpf_map_lookup_elem(&lb_locks, &which);
-	__u32 now = bpf_jiffies64(), at = 0, gone, active, i, place, hz, reach, word;
-	__u32 reason;
-	__u64 best = LB_TAKEN, price, cheaper;
+	__u32 now = bpf_jiffies64(), at, gone, active, i, place, reach, word;
+	__u64 best = LB_TAKEN * LB_PLACES, price;
 	struct lb_flow *flow, *first;
+	__u32 reason;
 
-	if (!region || !control || !clock || !lock)
+	if (!region || !clock || !lock)
 		return meta;
-	hz = clock->hz;
 	first = &region->flow[home];
 	bpf_spin_lock(&lock->lock);
+	word = first->backend;
+	reach = word >> LB_BACKEND_BITS;
 	for (i = 0; i < LB_PLACES; i++) {
+		/* a place at home, and no other bucket in which the flow may be already */
+		if (i == LB_WAYS &&
+		    lb_is_less(best, LB_EVICTABLE * LB_PLACES) & lb_is_zero(reach))
+			break;
 		place = (home ^ i) & (LB_PLACES - 1);
-		price = lb_price(&region->flow[place], key, control, now, hz, i);
-		cheaper = lb_is_less(price, best);
-		best = lb_select(cheaper, price, best);
-		at = lb_select(cheaper, place, at);
+		/* price and place in one number, so that one choice is enough */
+		price = lb_price(&region->flow[place], key, clock, now, i) * LB_PLACES + place;
+		best = lb_select(lb_is_less(price, best), price, best);
 	}
+	at = best & (LB_PLACES - 1);
+	best /= LB_PLACES;
 	flow = &region->flow[at & (LB_PLACES - 1)];
 	gone = lb_meta_of(flow);
 	active = lb_is_active(flow->state);
-	if (best == LB_TAKEN || (!best && gone != old && lb_is_live(flow, control, now, hz))) {
+	if (best == LB_TAKEN || (!best && gone != old && lb_is_live(flow, clock, now))) {
 		bpf_spin_unlock(&lock->lock);
 		if (!best)
 			return gone;
@@ -279,11 +294,9 @@ __noinline __u32 lb_insert(__u64 key, __u32 hash, __u32 meta, __u32 old, __u32 b
 	barrier();
 	*(volatile __u8 *)&flow->state = begin;
 	/* how far from home it is: searches for this home's flows go as far */
-	reach = ((at ^ home) & (LB_PLACES - 1)) / LB_WAYS;
-	word = first->backend;
-	first->backend = (word & LB_BACKEND_MASK) |
-			 lb_select(lb_is_less(word >> LB_BACKEND_BITS, reach), reach,
-				   word >> LB_BACKEND_BITS) << LB_BACKEND_BITS;
+	place = ((at ^ home) & (LB_PLACES - 1)) / LB_WAYS;
+	reach = lb_select(lb_is_less(reach, place), place, reach);
+	first->backend = (first->backend & LB_BACKEND_MASK) | reach << LB_BACKEND_BITS;
 	bpf_spin_unlock(&lock->lock);
 	if (active) {
 		reason = lb_select(lb_is_less(best, LB_EVICTABLE), LB_R_FLOW_EXPIRED,
@@ -299,45 +312,41 @@ __noinline __u32 lb_insert(__u64 key, __u32 hash, __u32 meta, __u32 old, __u32 b
 __noinline int lb_expire(__u32 which, __u32 place)
 {
 	struct lb_region *region = lb_region_of(which * LB_BUCKETS);
-	const struct lb_control *control = lb_control_now();
 	const struct lb_clock *clock = lb_clock_now();
 	__u32 at = which & (LB_LOCKS - 1), meta, active;
 	struct lb_lock *lock = bpf_map_lookup_elem(&lb_locks, &at);
-	__u32 now = bpf_jiffies64(), hz;
+	__u32 now = bpf_jiffies64();
 	struct lb_flow *flow;
 
-	if (!region || !control || !clock || !lock)
+	if (!region || !clock || !lock)
 		return 0;
-	hz = clock->hz;
 	flow = &region->flow[place & (LB_PLACES - 1)];
 	bpf_spin_lock(&lock->lock);
 	meta = lb_meta_of(flow);
-	active = lb_is_active(flow->state) & (lb_is_live(flow, control, now, hz) ^ 1);
-	flow->state = lb_select(lb_is_live(flow, control, now, hz), flow->state, LB_F_FREE);
+	active = lb_is_active(flow->state) & (lb_is_live(flow, clock, now) ^ 1);
+	flow->state = lb_select(lb_is_live(flow, clock, now), flow->state, LB_F_FREE);
 	bpf_spin_unlock(&lock->lock);
 	return active ? lb_ended(meta, LB_R_FLOW_EXPIRED) : 0;
 }
 
 /*
- * Ends flows that have been idle for too long, half a region after the other as
- * new flows come, so that the numbers of active flows are of those that are.
+ * Ends flows that have been idle for too long, one bucket after the other as new
+ * flows come, so that the numbers of active flows are of those that are.
  */
-#define LB_SWEPT	(LB_PLACES / 2)
+#define LB_SWEPT	LB_WAYS
 
 __noinline int lb_sweep(__u32 turn)
 {
-	__u32 which = turn / 2, from = turn % 2 * LB_SWEPT, i, now = bpf_jiffies64(), hz;
+	__u32 which = turn / LB_BUCKETS, from = turn % LB_BUCKETS * LB_SWEPT, i, now = bpf_jiffies64();
 	struct lb_region *region = lb_region_of(which * LB_BUCKETS);
-	const struct lb_control *control = lb_control_now();
 	const struct lb_clock *clock = lb_clock_now();
 	const struct lb_flow *flow;
 
-	if (!region || !control || !clock)
+	if (!region || !clock)
 		return 0;
-	hz = clock->hz;
 	for (i = 0; i < LB_SWEPT; i++) {
 		flow = &region->flow[from + i];
-		if ((lb_is_zero(flow->state) | lb_is_live(flow, control, now, hz)) ^ 1)
+		if ((lb_is_zero(flow->state) | lb_is_live(flow, clock, now)) ^ 1)
 			lb_expire(which, from + i);
 	}
 	return 0;

@@ -23,64 +23,6 @@ __noinline __s64 lb_find_vip(__u64 addr0, __u64 addr1, __u32 port_protocol)
 	return value ? (__s64)*value : -1;
 }
 
-/* The state a flow is in after a packet; SYN and the like are TCP's only. */
-static __always_inline __u32 lb_next_state(const struct lb_packet *p, __u32 state)
-{
-	if (p->kind == LB_ERROR)
-		return state;
-	if (p->protocol == IPPROTO_UDP)
-		return LB_F_UDP;
-	if (p->tcp_flags & (LB_FIN | LB_RST) || state == LB_F_TCP_CLOSING)
-		return LB_F_TCP_CLOSING;
-	return p->tcp_flags & LB_SYN ? state : LB_F_TCP;
-}
-
-/* A packet of a known flow: it has been seen now, and may have got further. */
-static __always_inline void
-lb_touch(struct lb_flow *flow, const struct lb_packet *p, __u32 now, __u32 hz)
-{
-	__u32 state = flow->state, next = lb_next_state(p, state);
-
-	if (now - flow->seen >= hz / 16)
-		flow->seen = now;
-	if (next == state)
-		return;
-	flow->state = next;
-	if (next == LB_F_TCP_CLOSING)
-		lb_ended(lb_meta_of(flow), LB_R_FLOW_CLOSED);
-}
-
-/* Are the ports of a closed connection used again, for another one? */
-static __always_inline int
-lb_begins_again(const struct lb_flow *flow, const struct lb_packet *p)
-{
-	return flow->state == LB_F_TCP_CLOSING && p->kind == LB_SEGMENT &&
-	       (p->tcp_flags & (LB_SYN | LB_RST)) == LB_SYN;
-}
-
-/* May packets of a flow go on to its backend? */
-static __always_inline int lb_keeps(__u32 meta, __u32 service)
-{
-	__u32 at = meta & 0xffff;
-	const struct lb_backend *backend = bpf_map_lookup_elem(&lb_backends, &at);
-
-	const __u32 *down = bpf_map_lookup_elem(&lb_health, &at);
-
-	return backend && down && lb_has(backend, *down, meta, service);
-}
-
-/* What lb_flow_backend() and the fragments' side of it need of the clock. */
-static __always_inline __u32 lb_hz(void)
-{
-	struct lb_clock *clock = lb_clock_now();
-
-	if (!clock)
-		return LB_HZ_FIRST;
-	if (!clock->measured)
-		lb_measure_hz();
-	return clock->hz;
-}
-
 /* Where the later fragments of this packet are to go. */
 static __always_inline void
 lb_remember_fragment(const struct lb_packet *p, __u32 meta, __u64 seed)
@@ -89,64 +31,6 @@ lb_remember_fragment(const struct lb_packet *p, __u32 meta, __u64 seed)
 
 	lb_insert(key, lb_hash(key, seed), meta, LB_NOBODY,
 		  LB_BEGIN(LB_F_FRAGMENT, LB_R_FLOW_MOVED));
-}
-
-/*
- * The backend of a packet's flow as meta: the one it has, or for a new flow, or
- * one whose backend is gone, the one that is chosen now. LB_NOBODY if there is
- * none, or if a new flow is not to be made of this packet.
- */
-static __always_inline __u32
-lb_flow_backend(const struct lb_packet *p, const struct lb_service *service, __u32 id,
-		const struct lb_control *control, __u32 spread)
-{
-	__u32 hz = lb_hz(), now = bpf_jiffies64(), hash, meta, old = LB_NOBODY, state, chosen;
-	__u32 reason = LB_R_FLOW_EXPIRED;
-	const struct lb_backend *backend;
-	struct lb_region *region;
-	struct lb_flow *flow;
-	__u64 key;
-	int at;
-
-	if (!p->v6 && service->port)
-		key = lb_key4(p->src[1] >> 32, p->ports, id);
-	else
-		key = lb_key6(p, id, control->seed);
-	hash = lb_hash(key, control->seed);
-	at = lb_find(key, hash);
-	region = lb_region_of(hash);
-	if (at >= 0 && region) {
-		flow = &region->flow[at & (LB_PLACES - 1)];
-		meta = lb_meta_of(flow);
-		if (lb_is_still(flow, key)) {
-			old = meta;
-			if (lb_is_live(flow, control, now, hz)) {
-				if (!lb_keeps(meta, id)) {
-					reason = LB_R_FLOW_MOVED;
-				} else if (!lb_begins_again(flow, p)) {
-					lb_touch(flow, p, now, hz);
-					if (service->policy == LB_LEGACY)
-						lb_count_legacy(meta, 0);
-					return meta;
-				}
-			}
-		}
-	}
-	if (p->kind == LB_ERROR)
-		return LB_NOBODY;
-	chosen = lb_choose(id, spread);
-	backend = bpf_map_lookup_elem(&lb_backends, &chosen);
-	if (!backend)
-		return LB_NOBODY;
-	meta = LB_META(chosen, backend->generation);
-	/* what ends a connection begins none: it goes somewhere and is forgotten */
-	if (p->protocol == IPPROTO_TCP && p->tcp_flags & (LB_FIN | LB_RST))
-		return meta;
-	state = p->protocol == IPPROTO_UDP ? LB_F_UDP_NEW : LB_F_TCP_NEW;
-	meta = lb_insert(key, hash, meta, old, LB_BEGIN(state, reason));
-	if (service->policy == LB_LEGACY)
-		lb_count_legacy(meta, 1);
-	return meta;
 }
 
 /*
@@ -162,10 +46,10 @@ static __always_inline __s64 lb_to(__u32 meta, __u32 v6, __u32 spread)
 
 /* A later fragment: to where the first one went. */
 static __always_inline __s64
-lb_later_fragment(const struct lb_packet *p, const struct lb_control *control, __u32 spread)
+lb_later_fragment(const struct lb_packet *p, const struct lb_clock *clock, __u32 spread)
 {
-	__u64 key = lb_key_fragment(p, control->seed);
-	__u32 hash = lb_hash(key, control->seed), backend, meta;
+	__u64 key = lb_key_fragment(p, clock->seed);
+	__u32 hash = lb_hash(key, clock->seed), backend, meta = 0;
 	int at = lb_find(key, hash);
 	const struct lb_backend *line;
 	struct lb_region *region;
@@ -176,11 +60,12 @@ lb_later_fragment(const struct lb_packet *p, const struct lb_control *control, _
 	if (at < 0 || !region)
 		return lb_count(LB_R_FRAGMENT_LOST, XDP_DROP, p->len);
 	flow = &region->flow[at & (LB_PLACES - 1)];
-	meta = lb_meta_of(flow);
+	if (!lb_read(flow, key, &meta))
+		return lb_count(LB_R_FRAGMENT_LOST, XDP_DROP, p->len);
 	backend = meta & 0xffff;
 	line = bpf_map_lookup_elem(&lb_backends, &backend);
 	down = bpf_map_lookup_elem(&lb_health, &backend);
-	if (!line || !down || !lb_is_live(flow, control, bpf_jiffies64(), lb_hz()) ||
+	if (!line || !down || !lb_is_live(flow, clock, bpf_jiffies64()) ||
 	    !lb_has(line, *down, meta, line->service))
 		return lb_count(LB_R_FRAGMENT_LOST, XDP_DROP, p->len);
 	return lb_to(meta, p->v6, spread);
@@ -189,14 +74,15 @@ lb_later_fragment(const struct lb_packet *p, const struct lb_control *control, _
 /* Every packet that the short way leaves. */
 __noinline __s64 lb_any(struct xdp_md *ctx)
 {
-	const struct lb_control *control = lb_control_now();
+	const struct lb_clock *clock = lb_clock_set();
 	int rc = lb_parse(ctx);
 	const struct lb_packet *p = lb_packet_now();
 	const struct lb_service *service;
-	__u32 id, meta, spread;
+	__u32 id, meta, spread, hash;
+	__u64 key;
 	__s64 vip;
 
-	if (!p || !control)
+	if (!p || !clock)
 		return XDP_PASS;
 	if (rc)
 		return lb_count(rc, XDP_PASS, p->len);
@@ -206,7 +92,7 @@ __noinline __s64 lb_any(struct xdp_md *ctx)
 		if (vip < 0)
 			return lb_count(LB_R_NO_SERVICE, XDP_PASS, p->len);
 		if (p->kind == LB_FRAGMENT)
-			return lb_later_fragment(p, control, spread);
+			return lb_later_fragment(p, clock, spread);
 		if (!(vip & LB_VIP_ECHO) || lb_echo(ctx, p))
 			return lb_count(LB_R_ICMP_OTHER, XDP_PASS, p->len);
 		return lb_count(LB_R_ECHO_ANSWERED, XDP_TX, p->len);
@@ -216,14 +102,20 @@ __noinline __s64 lb_any(struct xdp_md *ctx)
 	service = bpf_map_lookup_elem(&lb_services, &id);
 	if (vip < 0 || !service || service->protocol != p->protocol)
 		return lb_count(LB_R_NO_SERVICE, XDP_PASS, p->len);
-	meta = lb_flow_backend(p, service, id, control, spread);
+	if (!p->v6 && service->port)
+		key = lb_key4(p->src[1] >> 32, p->ports, id);
+	else
+		key = lb_key6(p, id, clock->seed);
+	hash = lb_hash(key, clock->seed);
+	meta = lb_admit(key, hash, id, spread,
+			LB_ABOUT(p->protocol, p->tcp_flags, p->kind == LB_ERROR));
 	if (meta == LB_NOBODY) {
 		if (p->kind == LB_ERROR)
 			return lb_count(LB_R_ICMP_NO_FLOW, XDP_PASS, p->len);
 		return lb_drop(id, LB_NO_BACKEND, LB_R_NO_BACKEND, p->len);
 	}
 	if (p->first)
-		lb_remember_fragment(p, meta, control->seed);
+		lb_remember_fragment(p, meta, clock->seed);
 	if (service->port)
 		lb_give_hint(p->dst[1], p->ports, p->protocol, id);
 	return lb_to(meta, p->v6, spread);

@@ -114,7 +114,7 @@ enum lb_flow_state {
 
 struct lb_flow {
 	__u64	key;
-	__u32	seen;		/* low bits of jiffies, a sixteenth of a second behind at most */
+	__u32	seen;		/* low bits of jiffies, a second behind at most */
 	__u16	backend;
 	__u8	generation;	/* of the backend */
 	__u8	state;		/* enum lb_flow_state */
@@ -179,12 +179,16 @@ struct lb_stat {
 	__u64	reserved;
 };
 
-/* lb_clock: the program's own. */
+/* lb_clock: the program's own: time, and lb_control in its terms. */
 struct lb_clock {
-	__u64	jiffies;	/* when it began to measure, */
-	__u64	ns;
-	__u32	hz;		/* how many jiffies a second has: 1000 until a second has gone by */
+	__u64	seed;
+	__u32	timeouts[8];	/* in jiffies, by enum lb_flow_state */
+	__u32	hz;		/* how many jiffies a second has: 100 until it has been measured */
 	__u32	measured;
+	__u64	made_of;	/* lb_control and hz, as a sum to tell changes by */
+	__u64	jiffies;	/* when it began to measure */
+	__u64	ns;
+	__u64	reserved[7];
 };
 
 /*

@@ -25,7 +25,7 @@
 #define LB_DEVS		1024
 #endif
 #define LB_HINTS	4096	/* powers of two */
-#define LB_LOCKS	1024
+#define LB_LOCKS	256
 
 #define LB_TABLE(name, kind, entries, flags, value_type)	\
 struct {							\

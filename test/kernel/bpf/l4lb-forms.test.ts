@@ -30,6 +30,12 @@ async function one(backend: Backend): Promise<void> {
     }
 }
 
+it("is short work for the verifier", async () => {
+  const [program] = await lb.run.programs();
+  expect(program).toMatchObject({ name: "xdp_l4lb" });
+  expect(program!.verified).toBeLessThan(10_000);
+});
+
 const families = [4, 6] as const;
 const protocols = ["tcp", "udp"] as const;
 
