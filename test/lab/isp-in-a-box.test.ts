@@ -160,6 +160,15 @@ describe("an ISP on one machine", () => {
     expect(await filesOfItsOwn()).toBe(ownFiles);
   });
 
+  it("has no address of the machine's on the sides of the shaping point", async () => {
+    for (const side of ["down-isp", "up-isp", "br-isp"]) {
+      const [link] = JSON.parse(await run("edge", "ip", "-j", "address", "show", "dev", side)) as {
+        addr_info: object[];
+      }[];
+      expect(link?.addr_info).toEqual([]);
+    }
+  });
+
   it("carries IPv6 under each subscriber's own address, and drops another's", async () => {
     for (const home of [...homes, behindNat.id]) {
       const text = await packet("server", "eth0", "icmp6 and ip6[40] == 128", () => pings(home, server6));
@@ -263,23 +272,27 @@ describe("an ISP on one machine", () => {
     });
   });
 
+  /** Pings of home-2 for as long as something else takes. */
+  async function pingedDuring(work: () => Promise<string[]>): Promise<string[]> {
+    const pinging = at("home-2", "ping", "-q", "-i", "0.05", "-w", "600", server);
+    const done = await work();
+    await run("internet", "pkill", "-INT", "-x", "ping");
+    const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(await pinging) ?? [];
+    expect(Number(received)).toBeGreaterThan(20);
+    // The last one may be under way when it is stopped.
+    expect(Number(sent) - Number(received)).toBeLessThanOrEqual(1);
+    return done;
+  }
+
   it("changes one plan without a lost packet of another, and touches nothing else", async () => {
-    const count = 400; // one every 50 ms: 20 s
-    const began = Date.now();
-    const pings = at("home-2", "ping", "-q", "-i", "0.05", "-c", String(count), server);
     subscribe({ ...plans, "home-1": { download: 2, upload: 2 } });
-    const changed = await up();
-    expect(Date.now() - began).toBeLessThan(count * 50);
-    expect(changed).toHaveLength(1);
-    expect(await pings).toContain(`${count} packets transmitted, ${count} received`);
+    expect(await pingedDuring(up)).toHaveLength(1);
   });
 
   it("adds a subscriber, and renumbers nobody", async () => {
-    const pings = at("home-2", "ping", "-q", "-i", "0.1", "-c", "200", server);
     subscribe({ ...plans, "home-9": { download: 2, upload: 2 } });
-    const changed = await up();
+    const changed = await pingedDuring(up);
     expect(changed.filter((step) => step.startsWith("delete") || step.startsWith("replace"))).toEqual([]);
-    expect(await pings).toContain("200 packets transmitted, 200 received");
     await at("home-9", "ping", "-c", "3", "-i", "0.2", server);
   });
 
