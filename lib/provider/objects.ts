@@ -7,7 +7,7 @@ import { HalfMadeError, UserError } from "./errors";
 import { ledgerKey } from "./ids";
 import { afterDelete, claim, entries } from "./ownership";
 import { formatPath, isWithin } from "./paths";
-import { runWork, type Sight, type Target, type Work } from "./work";
+import { runWork, type Sight, type Target } from "./work";
 import { parseUrn } from "./urn";
 
 /** How an object is to be made or changed. */
@@ -81,10 +81,12 @@ export async function removeObject(
   let aim: AnySpec | undefined;
   let leftInside: readonly string[] = [];
   let specs: readonly [AnySpec, ...AnySpec[]] = [options.spec];
-  const decided: Work = {
+  const worked = await runWork(session, {
     target,
     specs,
-    ...(options.timeoutSeconds !== undefined && { timeoutSeconds: options.timeoutSeconds }),
+    timeoutSeconds: options.timeoutSeconds,
+    // What it is on may be deleted at the same time, and take it along.
+    onceMore: true,
     decide: ({ current, record, ledger, facts }) => {
       if (record === undefined) {
         removal = current === undefined ? "gone" : "left";
@@ -103,11 +105,6 @@ export async function removeObject(
       if (aim !== undefined) leftInside = inside.map(({ key }) => key.slice(key.indexOf(" ") + 1));
       return { steps, done: [record, ...gone].map(({ key }) => ({ op: "forget", key })) };
     },
-  };
-  // What it was on may be deleted at the same time and have taken it along: one more look tells.
-  const worked = await runWork(session, decided).catch((error: unknown) => {
-    if (error instanceof UserError) return runWork(session, decided);
-    throw error;
   });
   if (removal === "restored" && aim !== undefined) verify(target, aim, worked.observe([aim, ...specs]));
   if (removal === "removed" && worked.observe(specs) !== undefined) {

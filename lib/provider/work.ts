@@ -46,6 +46,8 @@ export interface Work {
   readonly decide?: (sight: Sight) => Decision;
   /** After which to stop waiting; 0 never. */
   readonly timeoutSeconds?: number;
+  /** Whether a step that fails is reason to look and decide once more. */
+  readonly onceMore?: boolean;
 }
 
 /** The end of a piece of work. */
@@ -63,6 +65,7 @@ export async function runWork(session: HostSession, work: Work): Promise<Worked>
   const { kind } = work.target;
   const about = work.decide === undefined ? [] : [bootQuery];
   let queries = distinct([...about, ...work.specs.flatMap((spec) => kind.queries(spec))]);
+  let onceMore = work.onceMore === true;
   for (let round = 0; ; round += 1) {
     const attempt = new Attempt(work, queries);
     try {
@@ -73,6 +76,10 @@ export async function runWork(session: HostSession, work: Work): Promise<Worked>
         observe: (specs) => kind.observe(outcome.facts, specs) as AnySpec | undefined,
       };
     } catch (error) {
+      if (onceMore && error instanceof StepError) {
+        onceMore = false;
+        continue;
+      }
       if (attempt.missing.length === 0 || round === 2) throw attempt.explain(error);
       // The ledger knows specs that the state does not (an interrupted run): look at theirs too.
       queries = distinct([...queries, ...attempt.missing]);

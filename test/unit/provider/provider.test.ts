@@ -329,6 +329,20 @@ describe("what was there before us", () => {
 });
 
 describe("a delete", () => {
+  test("whose step fails because something else took the object along finds it gone", async () => {
+    const kept = await create({ text: "x" });
+    host.failing = { message: "RTNETLINK answers: No such file or directory", after: true };
+    await provider.delete(urn, kept.id, kept);
+    expect(host.ledger.size).toBe(0);
+  });
+
+  test("whose step fails with the object still there is an error", async () => {
+    const kept = await create({ text: "x" });
+    host.failing = { message: "Device or resource busy" };
+    expect((await failing(provider.delete(urn, kept.id, kept))).message).toContain("Device or resource busy");
+    expect(host.ledger.size).toBe(1);
+  });
+
   test("removes what we made, and forgets it", async () => {
     const kept = await create({});
     await provider.delete(urn, kept.id, kept);
