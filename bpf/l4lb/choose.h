@@ -5,9 +5,9 @@
 
 #include "flows.h"
 
-#define LB_TRIES	8	/* entries of a ring, or candidates, that are looked at in one go */
+#define LB_TRIES	7	/* entries of a ring, or candidates, that are looked at in one go */
 #define LB_GOES		8	/* until one is found, */
-#define LB_LEAST_GOES	8	/* or the least loaded of so many */
+#define LB_LEAST_GOES	4	/* or the least loaded of so many */
 #define LB_LEGACY_MOST	10000	/* the original's: no load counts for more */
 
 /* The line of a ring that has its entry i. */
@@ -201,7 +201,7 @@ __noinline int lb_from_ring(__u32 id, __u32 spread, __u32 turn, __u32 other)
 		if (!ring)
 			break;
 		backend = ring->backend[at % LB_RING_LINE];
-		index = backend & (LB_BACKENDS - 1);
+		index = lb_select(lb_is_less(backend, LB_BACKENDS), backend, 0);
 		line = bpf_map_lookup_elem(&lb_backends, &index);
 		down = bpf_map_lookup_elem(&lb_health, &index);
 		if (!line || !down)

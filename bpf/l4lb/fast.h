@@ -91,7 +91,7 @@ static __always_inline int lb_fast(struct xdp_md *ctx)
 	flow = &region->flow[at & (LB_PLACES - 1)];
 	now = bpf_jiffies64();
 	state = lb_read(flow, key, &meta);
-	at = meta & (LB_BACKENDS - 1);
+	at = meta & LB_BACKEND_MASK;
 	backend = bpf_map_lookup_elem(&lb_backends, &at);
 	down = bpf_map_lookup_elem(&lb_health, &at);
 	if (!backend || !down)
@@ -104,7 +104,7 @@ static __always_inline int lb_fast(struct xdp_md *ctx)
 		meta = lb_admit(key, hash, id, spread, LB_ABOUT(proto, flags, 0));
 		if (meta == LB_NOBODY)
 			return lb_drop(id, LB_NO_BACKEND, LB_R_NO_BACKEND, len);
-		at = meta & (LB_BACKENDS - 1);
+		at = meta & LB_BACKEND_MASK;
 		backend = bpf_map_lookup_elem(&lb_backends, &at);
 		if (!backend)
 			return LB_NOT_FAST;

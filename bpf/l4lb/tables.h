@@ -13,7 +13,7 @@
 #define LB_SERVICES	1024	/* at most 65536 */
 #endif
 #ifndef LB_BACKENDS
-#define LB_BACKENDS	4096	/* a power of two, at most 16384 */
+#define LB_BACKENDS	4096	/* at most 16384 */
 #endif
 #ifndef LB_RING_LINES
 #define LB_RING_LINES	16384	/* of 32 entries and 64 bytes */
