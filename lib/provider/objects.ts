@@ -56,7 +56,7 @@ export async function applyObject(session: HostSession, target: Target, wanted: 
 
 /** Of a state, what the kind says that the host chooses. */
 export function reportedOf({ reported = [] }: AnyKind, state: AnySpec = {}): AnySpec {
-  const chosen = (reported as readonly string[]).filter((property) => state[property] !== undefined);
+  const chosen = reported.filter((property) => state[property] !== undefined);
   return Object.fromEntries(chosen.map((property) => [property, state[property]]));
 }
 
