@@ -115,7 +115,8 @@ export function packagedSources(which: "bpf" | "kmod" = "bpf"): string {
 
 /** Paths of the C sources right in a folder below another, in the order of their names. */
 export function sourcesIn(folder: string, below: string): string[] {
-  return readdirSync(join(folder, below))
+  // A list of our own: what node gives is of another realm where the program is evaluated in one of its own.
+  return [...readdirSync(join(folder, below))]
     .filter((name) => name.endsWith(".c"))
     .sort()
     .map((name) => posix.join(below, name));
