@@ -10,6 +10,7 @@ const programs: Readonly<Record<string, () => unknown>> = {
   "gre-two-hosts": () => require("./gre-two-hosts") as unknown,
   netagg: () => require("./netagg") as unknown,
   "geneve-mux": () => require("./geneve-mux") as unknown,
+  "l4-lb": () => require("./l4-lb") as unknown,
   "isp-in-a-box": () => require("./isp-in-a-box") as unknown,
 };
 /* eslint-enable @typescript-eslint/no-require-imports */
