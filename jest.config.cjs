@@ -45,6 +45,7 @@ const tier = (name) => ({
   displayName: name,
   rootDir: __dirname,
   testMatch: [`<rootDir>/test/${name}/**/*.test.ts`],
+  setupFilesAfterEnv: name === "unit" ? [] : ["<rootDir>/test/support/time-limit.ts"],
 });
 
 module.exports = {

@@ -14,8 +14,6 @@ import { descendantsWith } from "../support/processes";
 
 /** A program of a user's own on another machine: built here, for that one has no compiler. */
 
-jest.setTimeout(300_000);
-
 const machines = withLab(["edge"]);
 const ssh = (...argv: string[]) => machines.lab.ssh("edge", argv);
 const entries = { 7: { rate: 1, mac: "02:00:00:00:00:07", vlan: 1 }, 8: { rate: 2 } };
@@ -80,7 +78,7 @@ beforeAll(async () => {
   write({});
   await ssh("sh", "-c", "for c in clang cc gcc; do mv /usr/bin/$c /usr/bin/$c.away; done");
   stack = await engineStack({ program: program() });
-}, 120_000);
+});
 
 afterAll(async () => {
   await stack.destroy({ mayFail: true });

@@ -4,8 +4,6 @@ import { hostState, stateDifferences } from "../../lib/lab/host-state";
 import { temporaryFolder } from "../support/folder";
 import { withLab } from "../support/lab";
 
-jest.setTimeout(420_000);
-
 /** A client with an uplink of its own to the server, which is the ISP and the rest of the world. */
 const machines = withLab(["client", "server"], [{ a: ["client", 1], b: ["server", 1] }]);
 const folder = temporaryFolder();

@@ -5,8 +5,6 @@ import { temporaryFolder } from "../support/folder";
 import { withLab } from "../support/lab";
 import { descendantsWith } from "../support/processes";
 
-jest.setTimeout(600_000);
-
 const machines = withLab(["edge"]);
 const folder = temporaryFolder();
 const sites = ["a", "b", "c"];

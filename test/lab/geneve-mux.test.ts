@@ -4,8 +4,6 @@ import { temporaryFolder } from "../support/folder";
 import { withLab } from "../support/lab";
 import { stackProgram } from "../support/program";
 
-jest.setTimeout(600_000);
-
 const names = ["node1", "node2"] as const;
 const machines = withLab(names, [{ a: ["node1", 1], b: ["node2", 1] }]);
 const folder = temporaryFolder();

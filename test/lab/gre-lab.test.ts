@@ -7,8 +7,6 @@ import { temporaryFolder } from "../support/folder";
 import { withLab } from "../support/lab";
 import { stackProgram } from "../support/program";
 
-jest.setTimeout(240_000);
-
 /** A key that no other number on the machine looks like; in every spelling it could leak in. */
 const key = 3405691582;
 const spellings = [String(key), "202.254.186.190", "cafebabe", "0xCAFEBABE"];

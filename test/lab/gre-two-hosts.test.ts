@@ -4,8 +4,6 @@ import { temporaryFolder } from "../support/folder";
 import { withLab } from "../support/lab";
 import { stackProgram } from "../support/program";
 
-jest.setTimeout(300_000);
-
 const machines = withLab(["west", "east"], [{ a: ["west", 1], b: ["east", 1] }]);
 const folder = temporaryFolder();
 

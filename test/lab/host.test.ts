@@ -3,8 +3,6 @@ import { openSession, type HostAddress, type LedgerRecord, type OpenSession } fr
 import type { Query, Step } from "../../lib/kinds/step";
 import { withLab } from "../support/lab";
 
-jest.setTimeout(240_000);
-
 const machines = withLab(["edge"]);
 const sessions: OpenSession[] = [];
 const on = (...argv: string[]) => machines.lab.ssh("edge", argv);

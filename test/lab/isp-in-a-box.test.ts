@@ -8,8 +8,6 @@ import { withLab } from "../support/lab";
 import { LEAST_SHARE, MOST_SHARE } from "../support/rates";
 import { stackProgram } from "../support/program";
 
-jest.setTimeout(300_000);
-
 const names = ["edge", "internet"] as const;
 const machines = withLab([...names], [{ a: ["edge", 1], b: ["internet", 1] }]);
 const folder = temporaryFolder();

@@ -13,8 +13,6 @@ const name = "nlt_note";
 // Each build of a module takes a while on an emulated processor.
 const whenAsked = process.env.NETLOOM_MODULES === undefined ? test.skip : test;
 
-jest.setTimeout(900_000);
-
 let session: OpenSession;
 
 /** A shell script on the machine: what an administrator might do there. */

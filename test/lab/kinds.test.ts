@@ -22,19 +22,19 @@ describe(`kinds converge on Debian ${labRelease}, over ssh`, () => {
 
   test("sets of routes", async () => {
     await converges({ kind: routes, specs: routesSpecs(netns), run, cases });
-  }, 600_000);
+  });
 
   test("sets of rules", async () => {
     await converges({ kind: rules, specs: rulesSpecs(netns), run, cases });
-  }, 600_000);
+  });
 
   test("settings", async () => {
     await converges({ kind: sysctls, specs: sysctlsSpecs(netns), run, cases });
-  }, 600_000);
+  });
 
   test("namespaces", async () => {
     await converges({ kind: namespace, specs: namespaceSpecs("made"), run, cases });
-  }, 600_000);
+  });
 
   test.each(["inet", "ip", "ip6"] as const)(
     "tables of family %s",

@@ -12,8 +12,6 @@ import { labFolder, machineFolder } from "../../lib/lab/paths";
 import { alive, machineProcess } from "../../lib/lab/processes";
 import { uniqueLabName } from "../support/lab";
 
-jest.setTimeout(120_000);
-
 const name = uniqueLabName();
 const link: LabLink = { a: ["left", 1], b: ["right", 1] };
 const options = { names: ["left", "right"], links: [link], lab: name, ephemeral: true } as const;
@@ -28,7 +26,7 @@ beforeAll(async () => {
   lab = await Lab.up(options);
   tookMs = Date.now() - began;
   crowding = Math.max(1, (loadavg()[0] ?? 0) / availableParallelism());
-}, 15 * 60_000);
+});
 
 afterAll(() => lab?.down());
 

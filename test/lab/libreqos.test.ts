@@ -16,8 +16,6 @@ import { engineStack, type TestStack } from "../support/engine";
 import { withLab } from "../support/lab";
 import { registered } from "../unit/synth/mocks";
 
-jest.setTimeout(600_000);
-
 const machines = withLab(["edge"]);
 const plugin = commandPluginFolder();
 let stack: TestStack;

@@ -6,8 +6,6 @@ import { converges } from "../support/converge";
 import { withLab } from "../support/lab";
 import { linkSpecs, type Surroundings } from "../support/link-specs";
 
-jest.setTimeout(120_000);
-
 const machines = withLab(["edge"]);
 
 /** Kinds that are changed into one another. */
@@ -60,7 +58,7 @@ beforeAll(async () => {
     ]),
     [],
   );
-}, 60_000);
+});
 
 afterAll(() => session?.close());
 

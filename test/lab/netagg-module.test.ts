@@ -2,8 +2,6 @@ import { AggregationLab, type Received, type RuleState } from "../../bench/suppo
 import { labRelease } from "../support/lab-runner";
 import { withLab } from "../support/lab";
 
-jest.setTimeout(300_000);
-
 const machines = withLab(["edge"], [], { release: labRelease });
 let lab: AggregationLab;
 let said: string;
@@ -42,7 +40,7 @@ beforeAll(async () => {
   said = await lab.install();
   await lab.sh("dmesg -C; topology 3");
   slabs = await slabsInUse();
-}, 600_000);
+});
 
 test("it builds without a warning", () => {
   expect(said).not.toMatch(/(warning|error):/i);

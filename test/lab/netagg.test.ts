@@ -4,8 +4,6 @@ import { temporaryFolder } from "../support/folder";
 import { withLab } from "../support/lab";
 import { stackProgram } from "../support/program";
 
-jest.setTimeout(900_000);
-
 const names = ["sender", "receiver"] as const;
 const machines = withLab(names, [
   { a: ["sender", 1], b: ["receiver", 1] },

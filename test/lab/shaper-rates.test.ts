@@ -70,7 +70,7 @@ const paths = (
 
 beforeAll(async () => {
   for (const { made } of paths) await prepared(made);
-}, 240_000);
+});
 
 describe.each(paths)("with $leaf leaves, classified by $classifier", ({ leaf, made }) => {
   test.each([1, 2, 8])(
@@ -115,7 +115,7 @@ describe.each(paths)("with $leaf leaves, classified by $classifier", ({ leaf, ma
     console.log(`${leaf}, the others in the flood: ${kept.map((share) => share.toFixed(3)).join(" ")}`);
     for (const share of kept) expect(share).toBeGreaterThan(LEAST_SHARE);
     expectPings(quiet, flooded);
-  }, 120_000);
+  });
 
   // The emulated processor is what makes most of these times; a queue of the flood's would add seconds.
   function expectPings(quiet: Measured, flooded: Measured): void {
@@ -144,7 +144,7 @@ describe("a plan that does something to packets on their way", () => {
     const transfers = [{ from: far.addresses[0], direction: "download" }] as const;
     const { rates } = await traffic(shell, pathOf(made), { transfers });
     expectPlans(rates, [far.plan.downloadMax], "the long line");
-  }, 120_000);
+  });
 
   test("loses packets, which are counted, and no other line's", async () => {
     const count = 300;
@@ -174,5 +174,5 @@ describe("a plan that does something to packets on their way", () => {
     expect(gone).toBeLessThan(92);
     expect((await counted()) - before).toBe(gone);
     expect(await lost(addressOf(0))).toBe(0);
-  }, 60_000);
+  });
 });

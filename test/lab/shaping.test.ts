@@ -15,11 +15,11 @@ const run = labRunner(machines, "shaping", netns);
 describe(`shaping converges on Debian ${labRelease}, over ssh`, () => {
   test("trees with CAKE, fq_codel, fq, netem and flower", async () => {
     await converges({ kind: shaping, specs: shapingSpecs(netns, "v1", "distribution"), run, cases });
-  }, 600_000);
+  });
 
   test("sets of subscribers with CAKE, fq_codel and flower", async () => {
     await run(shapedLinks(netns, ["v0", "w0"]), []);
     const specs = subscriberShapingSpecs(netns, "distribution");
     await converges({ kind: subscriberShaping, specs, run, cases });
-  }, 600_000);
+  });
 });

@@ -14,8 +14,6 @@ const release = Number(process.env.NETLOOM_LAB_RELEASE ?? 12) as Release;
 const machines = withLab(["edge"], [], { release });
 const cases = Number(process.env.NETLOOM_CASES ?? 2);
 
-jest.setTimeout(600_000);
-
 let session: OpenSession;
 let nth = 0;
 

@@ -7,8 +7,6 @@ import { converges } from "../support/converge";
 import { withLab } from "../support/lab";
 import { tunnelPoolSpecs } from "../support/specs/tunnel-pool";
 
-jest.setTimeout(300_000);
-
 const machines = withLab(["edge"]);
 const context = { owner: "netloom:test/lab" };
 const ip = (netns: string | undefined, ...args: string[]): Step => ({
@@ -36,7 +34,7 @@ beforeAll(async () => {
   const { name, address, port, user, hostKey, privateKey } = machines.lab.host("edge");
   session = openSession({ name, address, port, user, hostKey }, { privateKey }, { gatherMs: 1 });
   await run(["isp", "other", "a", "b"].map((netns) => ip(undefined, "netns", "add", netns)));
-}, 120_000);
+});
 
 afterAll(() => session?.close());
 
@@ -62,7 +60,7 @@ test("pools converge on GRE over IPv4 and IPv6, with their source checks", async
   await make({ netns: "other", name: "g6", kind: "ip6gre", external: true });
   const specs = tunnelPoolSpecs({ netns: "other", device: "g4", device6: "g6", flower: true });
   await converges({ kind: tunnelPool, specs, run, cases: Number(process.env.NETLOOM_CASES ?? 4) });
-}, 600_000);
+});
 
 describe("two subscribers behind one device", () => {
   const pool = (of: TunnelPoolInput["tunnels"]) =>
@@ -139,7 +137,7 @@ describe("two subscribers behind one device", () => {
     await make({ netns: "isp", name: "gre-isp", kind: "gre", linkNetns: "", external: true, mtu: 1472 });
     await run([ip("isp", "link", "set", "dev", "lo", "up")]);
     await change(tunnels);
-  }, 120_000);
+  });
 
   test("each reaches the server's end of its own tunnel", async () => {
     expect(await ping("a", "192.168.11.1")).toBe(true);

@@ -30,7 +30,7 @@ beforeAll(async () => {
   for (const line of batch) await inside("tc", ...line.split(" "));
   const entry = "key hex 0a 09 00 02 value hex 01 10 01 00 01 10 01 00".split(" ");
   await execa("bpftool", ["map", "update", "pinned", `${pins}/shaper_hosts4`, ...entry]);
-}, 120_000);
+});
 
 afterAll(async () => {
   await execa("ip", ["netns", "del", netns], { reject: false });

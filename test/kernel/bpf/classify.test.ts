@@ -9,7 +9,7 @@ let run: BpfRun;
 beforeAll(async () => {
   run = await BpfRun.start();
   await run.load("classify", { shaper_hosts4: 64, shaper_hosts6: 64, shaper_nets4: 64, shaper_nets6: 64 });
-}, 120_000);
+});
 afterAll(() => run.close());
 beforeEach(() => run.clear());
 

@@ -166,7 +166,7 @@ it("popping is the same on both ways", async () => {
     }),
     { numRuns: 600 },
   );
-}, 60_000);
+});
 
 it("takes the short way where it should: an end in debug reports, one without does not", async () => {
   await mux.reset();

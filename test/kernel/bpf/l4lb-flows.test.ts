@@ -4,8 +4,6 @@ import { ACK, addressOf, FIN, FlowRun, SYN, type At, type Sent } from "../../sup
 
 /* Flows by the hundred thousand: which backend they are at, and that they stay there. */
 
-jest.setTimeout(120_000);
-
 let run: FlowRun;
 afterEach(() => run.close());
 

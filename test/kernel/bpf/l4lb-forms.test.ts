@@ -15,7 +15,7 @@ import {
 let lb: Balancer;
 beforeAll(async () => {
   lb = await Balancer.start();
-}, 120_000);
+});
 afterAll(() => lb.close());
 
 /** One backend behind both VIPs, for TCP and UDP on port 80. */

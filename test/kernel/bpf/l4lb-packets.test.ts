@@ -20,7 +20,7 @@ import { ETH, ethernet, icmp, ipv4, ipv6, PROTO, u16, u32 } from "../../support/
 let lb: Balancer;
 beforeAll(async () => {
   lb = await Balancer.start();
-}, 120_000);
+});
 afterAll(() => lb.close());
 
 const families = [4, 6] as const;

@@ -23,7 +23,7 @@ beforeAll(async () => {
     const { stdout } = await execa("ip", ["-n", namespace, "-j", "link", "show", name]);
     links[name] = (JSON.parse(stdout) as { address: string }[])[0]!.address;
   }
-}, 120_000);
+});
 afterAll(() => lb.close());
 
 const families = [4, 6] as const;

@@ -9,7 +9,7 @@ let host: TestHost;
 beforeAll(async () => {
   host = localHost();
   await make(host, made.plan);
-}, 120_000);
+});
 
 afterAll(async () => {
   await host.apply([
@@ -18,7 +18,7 @@ afterAll(async () => {
   ]);
   await host.close();
   await closeShared();
-}, 60_000);
+});
 
 function ping(from: string): void {
   const { status, stdout } = spawnSync(

@@ -9,8 +9,6 @@ import { closeShared, run } from "../../support/host";
 
 /** A program is swapped for another while packets arrive: each of them meets one of the two. */
 
-jest.setTimeout(120_000);
-
 const SWAPS = 1000;
 const names = ["a", "b"].map((which) => `nlt-${process.pid}-${which}`) as [string, string];
 const [near, far] = [`nlt-${process.pid}-near`, `nlt-${process.pid}-far`];

@@ -16,7 +16,7 @@ describe("what the verifier makes of the programs", () => {
     const programs = ["mux_push", "mux_pop", "mux_both", "xdp_pass"];
     programs.push("shape_download", "shape_upload", "bridge_xdp", "bridge_tc");
     for (const program of programs) expect(stdout).toContain(program);
-  }, 60_000);
+  });
 
   it("fails when a program has grown by more than a tenth", async () => {
     const folder = mkdtempSync(join(tmpdir(), "nlt-verify-"));
@@ -36,7 +36,7 @@ describe("what the verifier makes of the programs", () => {
     expect(grown.exitCode).toBe(1);
     expect(grown.stdout).toMatch(/mux_pop .*ABOVE \d+ by more than 10 %/);
     rmSync(folder, { recursive: true });
-  }, 60_000);
+  });
 });
 
 describe("xdp-pass", () => {

@@ -13,7 +13,7 @@ beforeAll(async () => {
   await bridge.classify("shaper_hosts4", ["0a", "09", "00", "02"], 0x00011001);
   const subscriber6 = ["20", "01", "0d", "b8", "00", "09", ...Array<string>(9).fill("00"), "02"];
   await bridge.classify("shaper_hosts6", subscriber6, 0x00011001);
-}, 120_000);
+});
 afterAll(() => bridge?.remove());
 
 const ping = (address: string, count: number) =>

@@ -20,8 +20,6 @@ import { closeShared } from "../../support/host";
  * world. VXLAN stands for GRE, which this kernel may not have; the constructs take any link.
  */
 
-jest.setTimeout(60_000);
-
 const prefix = `nlt-${process.pid}-`;
 const [client, server] = [`${prefix}client`, `${prefix}server`];
 const [uplink, tunnelled, outside] = ["10.1.0.2", "192.168.11.2", "203.0.113.1"];

@@ -5,8 +5,6 @@ import { backends, L4lbNetwork, service, VIP } from "../../support/l4lb-net";
 
 /** A client, a balancer and four backends that answer, each in a namespace of this machine. */
 
-jest.setTimeout(60_000);
-
 const network = new L4lbNetwork("lb");
 
 /** Every backend answers HTTP and UDP with its own name. */

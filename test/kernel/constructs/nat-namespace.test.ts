@@ -17,8 +17,6 @@ import { closeShared } from "../../support/host";
  * address and port of every connection.
  */
 
-jest.setTimeout(60_000);
-
 const prefix = `nlt-${process.pid}-`;
 const [inner, nat, world] = [`${prefix}subs`, `${prefix}nat`, `${prefix}world`];
 const [outside, port] = ["198.51.100.1", 7001];

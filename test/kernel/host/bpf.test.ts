@@ -7,8 +7,6 @@ import { localHost, type TestHost } from "../../support/host";
 
 /** clang, bpftool and the bpf file system as a session uses them. */
 
-jest.setTimeout(60_000);
-
 const pins = `/sys/fs/bpf/netloom/nlt-${process.pid}`;
 const folder = mkdtempSync(join(tmpdir(), "nlt-bpf-"));
 const object = join(folder, "table.bpf.o");

@@ -7,8 +7,6 @@ import { closeShared, run } from "../../support/host";
 
 /** What a program counts, read from its maps as they are in the kernel. */
 
-jest.setTimeout(60_000);
-
 const name = `nlt-${process.pid}-stats`;
 const owner = { owner: "netloom:test" };
 const source = `

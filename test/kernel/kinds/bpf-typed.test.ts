@@ -9,8 +9,6 @@ import { closeShared, run } from "../../support/host";
 
 /** Entries as a person writes them, by the types that the compiler wrote down of a real object. */
 
-jest.setTimeout(120_000);
-
 const name = `nlt-${process.pid}-typed`;
 const source = `
 #include <linux/bpf.h>

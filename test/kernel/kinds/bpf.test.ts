@@ -13,8 +13,6 @@ import { converges } from "../../support/converge";
 import { run } from "../../support/host";
 import { scratchNetns } from "../../support/scratch";
 
-jest.setTimeout(300_000);
-
 const name = `nlt-${process.pid}`;
 // Registered before the hooks of the namespace, which end the session.
 afterAll(async () => {

@@ -23,7 +23,13 @@ const input = (greeting: number, code = "", flags: string[] = []) => ({
 const parse = (...args: Parameters<typeof input>) => executable.schema.parse(input(...args));
 type Spec = ReturnType<typeof parse>;
 const look = async (spec: Spec, ...earlier: Spec[]) =>
-  executable.observe(await run([], [spec, ...earlier].flatMap((one) => executable.queries(one))), [spec, ...earlier]);
+  executable.observe(
+    await run(
+      [],
+      [spec, ...earlier].flatMap((one) => executable.queries(one)),
+    ),
+    [spec, ...earlier],
+  );
 /** Makes it so, as an update of an earlier one; what is there then. */
 async function make(spec: Spec, ...earlier: Spec[]) {
   const steps = executable.plan(await look(spec, ...earlier), spec, owner);
@@ -46,7 +52,7 @@ test("an executable converges from any sources to any others, also after an inte
   const specs = fc.constantFrom(input(1), input(2), input(1, "", ["-DMORE=3"]));
   await converges({ kind: executable, specs, run, cases: 6, interruptions: 1 });
   expect(existsSync(fileOf(parse(1)))).toBe(false);
-}, 120_000);
+});
 
 test("a changed header builds another, which takes the place of the one before", async () => {
   const [one, two] = [parse(1), parse(2, "", ["-DMORE=5"])];

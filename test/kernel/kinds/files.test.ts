@@ -57,7 +57,7 @@ const specs: fc.Arbitrary<Input> = paths
 test("files converge from any to any others, also after an interruption", async () => {
   await converges({ kind: files, specs, run, cases: 30 });
   expect(existsSync(directory)).toBe(false);
-}, 300_000);
+});
 
 const wanted = files.schema.parse({
   directory,

@@ -16,8 +16,6 @@ import { converges } from "../../support/converge";
 import { temporaryFolder } from "../../support/folder";
 import { tunnelsSpecs } from "../../support/specs/geneve-mux";
 
-jest.setTimeout(300_000);
-
 const name = `nlt-${process.pid}-mux`;
 const netns = `nlt-${process.pid}-mux`;
 const links = ["up0", "in0", "in1"];

@@ -48,5 +48,5 @@ describe("links on this kernel converge, also after an interruption", () => {
   test("from any kind to any other", async () => {
     const specs = linkSpecs(["veth", "bridge", "vxlan", "ifb"], around);
     await converges({ kind: link, specs, run, cases: 8 });
-  }, 180_000);
+  });
 });

@@ -43,7 +43,7 @@ const specs = fc.record(
 
 test("a set of endpoints and limits converges from any to any other, also after an interruption", async () => {
   await converges({ kind: mptcp, specs, run, cases: 12 });
-}, 120_000);
+});
 
 test("endpoints of others stay as they are", async () => {
   const spec = mptcp.schema.parse({

@@ -36,7 +36,7 @@ afterEach(async () => {
 
 test("namespaces converge from any to any other, also after an interruption", async () => {
   await converges({ kind: namespace, specs: namespaceSpecs(name), run, cases: 30 });
-}, 300_000);
+});
 
 test("several that are made in one batch leave the batch where it was", async () => {
   const names = ["a", "b"].map((letter) => `${name}-${letter}`);

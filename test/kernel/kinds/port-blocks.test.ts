@@ -11,7 +11,7 @@ const owner = { owner: "netloom:demo/dev" };
 
 test("tables of port blocks converge from any to any other, also after an interruption", async () => {
   await converges({ kind: portBlocks, specs: portBlocksSpecs(netns), run, cases: 30 });
-}, 300_000);
+});
 
 const spec = (blocks: Readonly<Record<string, string>>) =>
   portBlocks.schema.parse({ netns, table: "cgnat", outInterface: "w0", blocks });
@@ -108,5 +108,5 @@ describe("ten thousand subscribers", () => {
         { encoding: "utf8" },
       ),
     ).toContain(address(10_000));
-  }, 120_000);
+  });
 });

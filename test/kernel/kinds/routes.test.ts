@@ -10,7 +10,7 @@ const netns = scratchNetns("routes");
 
 test("sets of routes converge from any to any other, also after an interruption", async () => {
   await converges({ kind: routes, specs: routesSpecs(netns), run, cases: 30 });
-}, 300_000);
+});
 
 const wanted = routes.schema.parse({
   netns,

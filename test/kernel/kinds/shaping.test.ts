@@ -10,7 +10,7 @@ const netns = scratchNetns("shaping");
 
 test("trees of HTB, TBF and FIFOs converge from any to any other, also after an interruption", async () => {
   await converges({ kind: shaping, specs: shapingSpecs(netns, "v0", "plain"), run, cases: 40 });
-}, 300_000);
+});
 
 const wanted = shaping.schema.parse({
   netns,

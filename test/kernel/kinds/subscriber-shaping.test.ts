@@ -16,7 +16,7 @@ beforeAll(async () => {
 test("sets of subscribers converge from any to any other, also after an interruption", async () => {
   const specs = subscriberShapingSpecs(netns, "plain");
   await converges({ kind: subscriberShaping, specs, run, cases: 40 });
-}, 300_000);
+});
 
 const look = async (spec: SubscriberShapingSpec) =>
   subscriberShaping.observe(await run([], subscriberShaping.queries(spec)), [spec]);
@@ -90,4 +90,4 @@ test("4,000 subscribers are made, one is changed by two steps, and all are remov
   expect(await look(changed)).toEqual(changed);
   await run(await planRemoval(changed));
   expect(await look(changed)).toBeUndefined();
-}, 240_000);
+});

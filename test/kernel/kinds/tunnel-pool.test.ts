@@ -29,7 +29,7 @@ test("pools converge from any to any other, also after an interruption", async (
     ok: true,
     value: [{ id: 5, encap_id: 5 }],
   });
-}, 300_000);
+});
 
 const many = (count: number, change: (number: number) => object = () => ({})): TunnelPoolInput => ({
   netns,
@@ -176,4 +176,4 @@ test("one of 10,000 is added, changed and taken away in steps that do not grow w
   expect(await observe(next)).toEqual(next);
   await run(tunnelPool.plan(next, undefined, context));
   expect(await observe(next)).toBeUndefined();
-}, 120_000);
+});

@@ -11,8 +11,6 @@ import { descendantsWith } from "../../support/processes";
 
 /** A program in C from a stack to a kernel, by the real CLI and the plugin as a user runs it. */
 
-jest.setTimeout(180_000);
-
 const name = `nlt-${process.pid}`;
 const [near, far] = [`${name}-near`, `${name}-far`];
 let sources: string;

@@ -14,8 +14,6 @@ import { noteKind } from "../../support/note-kind";
  * and a kind of the test's own. The plugin runs in this process, so that its sessions can be watched.
  */
 
-jest.setTimeout(180_000);
-
 let folder: string;
 let stack: TestStack;
 let opened: HostSession[];

@@ -11,8 +11,6 @@ import { descendantsWith } from "../../support/processes";
 
 /** A small network on a real kernel, by the real CLI and the plugin as a user runs it. */
 
-jest.setTimeout(180_000);
-
 const prefix = `nlt-${process.pid}-`;
 const [left, right] = [`${prefix}left`, `${prefix}right`];
 let folder: string;

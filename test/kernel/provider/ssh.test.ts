@@ -9,8 +9,6 @@ import { startSshd, type Sshd } from "../../support/sshd";
 
 /** How a stack reaches a host, from the program to a real ssh server: credentials, host keys, a host that is gone. */
 
-jest.setTimeout(180_000);
-
 const netns = `nlt-${process.pid}-ssh`;
 let sshd: Sshd;
 let folder: string;

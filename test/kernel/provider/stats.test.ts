@@ -11,8 +11,6 @@ import { engineStack, type TestStack } from "../../support/engine";
 
 /** `netloom stats` as a user runs it, on a stack that the real CLI made. */
 
-jest.setTimeout(120_000);
-
 const name = `nlt-${process.pid}-stats`;
 let sources: string;
 let folder: string;
