@@ -32,7 +32,9 @@ test("a kernel without BTF is told as one, with what to do", () => {
   const sources = { "core.bpf.c": source };
   const spec = object.schema.parse({ name: "core", main: "core.bpf.c", sources });
   const [build] = object.plan(undefined, spec, { owner: "netloom:test" });
-  const built = spawnSync("clang", [...(build as unknown as { args: string[] }).args, "-o", file], { cwd: folder });
+  const built = spawnSync("clang", [...(build as unknown as { args: string[] }).args, "-o", file], {
+    cwd: folder,
+  });
   expect(built.status).toBe(0);
   // In a mount namespace in which there is no /sys/kernel/btf, as on a kernel that was built without.
   const pins = `${PINS}-${process.pid}`;
