@@ -31,6 +31,8 @@ function structFrom(reader: BinaryReader): Readonly<Record<string, Plain>> {
     if (reader.getFieldNumber() !== FIELDS) reader.skipField();
     else within(reader, () => entries.push(entryFrom(reader)));
   }
+  // The engine sends keys in another order each time: what is written down from them must not change with it.
+  entries.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
   // Not by assignment: a key may be `__proto__`.
   return Object.fromEntries(entries);
 }

@@ -34,8 +34,14 @@ describe("a Struct between bytes and plain values", () => {
   });
 
   test("keeps every key that JSON may have", () => {
-    const given = JSON.parse('{"__proto__": {"constructor": [null]}, "": false}') as Record<string, Plain>;
+    const given = JSON.parse('{"": false, "__proto__": {"constructor": [null]}}') as Record<string, Plain>;
     expect(JSON.stringify(readStruct(writeStruct(given)))).toBe(JSON.stringify(given));
+  });
+
+  test("comes in the same order whatever order it was sent in", () => {
+    const one = readStruct(writeStruct({ b: { d: 1, c: 2 }, a: [{ y: 1, x: 2 }] }));
+    const other = readStruct(writeStruct({ a: [{ x: 2, y: 1 }], b: { c: 2, d: 1 } }));
+    expect(JSON.stringify(one)).toBe(JSON.stringify(other));
   });
 
   test("skips what a later version may add", () => {
