@@ -180,11 +180,18 @@ test("one version is at work after the plugin was killed in the middle of a swap
     [4, 450],
   ] as const) {
     write({ mark });
-    const running = stack.up({ mayFail: true });
-    const begun = Date.now();
-    while (!descendantsWith("pulumi-resource-netloom").length && Date.now() - begun < 20_000)
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    await new Promise((resolve) => setTimeout(resolve, 700 + delay));
+    let begin = () => {};
+    const begun = new Promise<void>((resolve) => (begin = resolve));
+    const running = stack.up({
+      mayFail: true,
+      onEvent({ resourcePreEvent }) {
+        const { type, op } = resourcePreEvent?.metadata ?? {};
+        if (type === "netloom:bpf:Program" && op !== "same") begin();
+      },
+    });
+    // Not before the swap: what the program still has to register would find the engine gone.
+    await Promise.race([begun, running]);
+    await new Promise((resolve) => setTimeout(resolve, delay));
     for (const pid of descendantsWith("pulumi-resource-netloom")) process.kill(pid, "SIGKILL");
     await running;
     expect([attached(near, "v0")?.name, ping()]).toEqual(["count_xdp", 0]);
