@@ -9,7 +9,7 @@ import { SystemdUnit } from "../systemd-unit";
 import type { L4LbHealthCheck, L4LbService } from "./props";
 
 /** Where the checks of balancers are. */
-const DIRECTORY = "/etc/netloom/l4lb";
+const DIRECTORY = "/etc/netloom-l4lb";
 
 /**
  * The checks of services as bpf/l4lb-health reads them; undefined where nobody is asked and nobody has a time to drain.

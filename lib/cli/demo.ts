@@ -2,12 +2,13 @@ import { Command, Option } from "commander";
 import { geneve } from "./demo/geneve";
 import { greLab } from "./demo/gre-lab";
 import { isp } from "./demo/isp";
+import { l4lb } from "./demo/l4lb";
 import { netagg } from "./demo/netagg";
 import { endDemo, startDemo, type Demo } from "./demo/stage";
 import { fail } from "./demo/voice";
 
 /** Every demo by name; the first is the one that runs when none is named. */
-const demos: Record<string, Demo> = { "gre-lab": greLab, geneve, isp, netagg };
+const demos: Record<string, Demo> = { "gre-lab": greLab, geneve, isp, l4lb, netagg };
 const names = Object.keys(demos);
 
 interface Options {

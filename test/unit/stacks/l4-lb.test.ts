@@ -50,7 +50,7 @@ test("four backends with the VIP and an ipip device each, and a balancer before 
 
 test("the health service asks the backends from the balancer's namespace", async () => {
   const resources = await run();
-  const checks = resources.find(({ inputs }) => JSON.stringify(inputs).includes("/etc/netloom/l4lb"))?.inputs;
+  const checks = resources.find(({ inputs }) => JSON.stringify(inputs).includes("/etc/netloom-l4lb"))?.inputs;
   expect(JSON.stringify(checks)).toContain("check tcp 192.0.2.80 80 10.8.0.11 http 80 1000 500 3 2 /");
   const unit = resources.find(({ inputs }) => inputs.name === "netloom-l4lb-lb.service")?.inputs;
   expect(unit?.content).toContain("NetworkNamespacePath=/run/netns/balancer");
