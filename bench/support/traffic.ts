@@ -57,6 +57,22 @@ const SOCKETS = 4;
 const PORTS = { first: 5201, flood: 5301, streams: 5302 } as const;
 const SEPARATOR = "=====";
 
+/** Sends datagrams, in Python, that nobody asks for: iperf3 sends none before one of its own was answered. */
+const datagrams = ({ from, udp }: Flood, to: string, seconds: number) => `
+import socket, time
+family = socket.getaddrinfo("${from}", 0)[0][0]
+sockets = [socket.socket(family, socket.SOCK_DGRAM) for _ in range(${SOCKETS})]
+for one in sockets:
+    one.bind(("${from}", 0))
+due = time.monotonic()
+end = due + ${seconds}
+while time.monotonic() < end:
+    for one in sockets:
+        one.sendto(bytes(1400), ("${to}", ${PORTS.flood}))
+        due += 1400 * 8 / ${Math.round(udp * 1e6)}
+        time.sleep(max(0, due - time.monotonic()))
+`;
+
 /** Starts everything at once and waits for all of it. */
 export async function traffic(
   run: Shell,
@@ -72,7 +88,7 @@ export async function traffic(
   const client = (from: string, port: number) =>
     `${inClient} iperf3 -c ${path.address} -B ${from} -p ${port}`;
   const ports = transfers.map((_, index) => PORTS.first + index);
-  const flooding = flood === undefined ? [] : [PORTS.flood, PORTS.streams];
+  const flooding = flood === undefined ? [] : [PORTS.streams];
   const script = [
     `mkdir -p ${folder}`,
     `cd ${folder}`,
@@ -82,7 +98,7 @@ export async function traffic(
       ? []
       : [
           // They end by themselves; what is left of them afterwards would disturb what comes next.
-          `timeout ${all + 5} ${client(flood.from, PORTS.flood)} -u -P ${SOCKETS} -b ${Math.round((flood.udp * 1e6) / SOCKETS)} -l 1400 -t ${all + 2} >flood.udp 2>&1 &`,
+          `${inClient} timeout ${all + 5} python3 -c '${datagrams(flood, path.address, all + 2)}' >flood.udp 2>&1 &`,
           `timeout ${all + 5} ${client(flood.from, PORTS.streams)} -P ${flood.streams} -R -t ${all + 2} >flood.tcp 2>&1 &`,
           "sleep 1",
         ]),
