@@ -10,13 +10,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { MuxTunnel } from "netloom";
 import { App, GeneveMux, Host, Link, Namespace, StaticRoutes, VethPair } from "netloom";
+import type { Reach } from "./support/reach";
 
 /** One node in the configuration. */
-interface NodeConfig {
-  readonly address?: string;
-  readonly port?: number;
-  readonly user?: string;
-  readonly hostKey?: string;
+interface NodeConfig extends Reach {
   /** The NIC that leads to the other node; it gets the node's outer address. */
   readonly interface: string;
 }

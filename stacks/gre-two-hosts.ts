@@ -10,13 +10,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { GreSite } from "netloom";
 import { App, GreSiteToSite, Host, Link, Namespace, StaticRoutes, VethPair } from "netloom";
+import type { Reach } from "./support/reach";
 
 /** One host in the configuration. */
-interface HostConfig {
-  readonly address?: string;
-  readonly port?: number;
-  readonly user?: string;
-  readonly hostKey?: string;
+interface HostConfig extends Reach {
   /** The NIC that leads to the WAN; it gets the site's WAN address. */
   readonly wanInterface: string;
 }

@@ -6,13 +6,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import { App, Host, IspInABox, Link, Shaper, StaticRoutes, Subscribers } from "netloom";
 import { Internet } from "./support/internet";
+import type { Reach } from "./support/reach";
 
 /** How a machine is reached, and its NIC. */
-interface HostConfig {
-  readonly address?: string;
-  readonly port?: number;
-  readonly user?: string;
-  readonly hostKey?: string;
+interface HostConfig extends Reach {
   readonly interface: string;
 }
 

@@ -26,13 +26,10 @@ import {
   VethPair,
   XdpL4Lb,
 } from "netloom";
+import type { Reach } from "./support/reach";
 
 /** How a machine is reached, and its NIC on the network between the two. */
-interface HostConfig {
-  readonly address?: string;
-  readonly port?: number;
-  readonly user?: string;
-  readonly hostKey?: string;
+interface HostConfig extends Reach {
   readonly interface: string;
 }
 

@@ -11,13 +11,10 @@
  */
 import * as pulumi from "@pulumi/pulumi";
 import { App, Host, Link, NetAggPair, Shaping } from "netloom";
+import type { Reach } from "./support/reach";
 
 /** One host in the configuration. */
-interface HostConfig {
-  readonly address?: string;
-  readonly port?: number;
-  readonly user?: string;
-  readonly hostKey?: string;
+interface HostConfig extends Reach {
   /** The NICs that lead to the two networks. */
   readonly interfaces: readonly [string, string];
 }

@@ -144,17 +144,6 @@ static void fill_usual(__u32 tunnels)
 	}
 }
 
-static __u16 ip_checksum(const unsigned char *ip)
-{
-	__u32 sum = 0, i;
-
-	for (i = 0; i < 20; i += 2)
-		sum += ip[i] << 8 | ip[i + 1];
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return htons(~sum);
-}
-
 /* An inner UDP packet in a frame of 60 bytes, as in 10.0.0.0 + tunnel. */
 static void plain(unsigned char *frame, __u32 tunnel)
 {

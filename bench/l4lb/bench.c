@@ -113,17 +113,6 @@ static void fill(void)
 	}
 }
 
-static __u16 ip_checksum(const unsigned char *ip)
-{
-	__u32 sum = 0, i;
-
-	for (i = 0; i < 20; i += 2)
-		sum += ip[i] << 8 | ip[i + 1];
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return htons(~sum);
-}
-
 /* A packet from 10.0.0.0 to a VIP, of 46 bytes in a frame of 60. */
 static void packet_to(__u32 vip, int protocol, int flags, unsigned char *frame)
 {

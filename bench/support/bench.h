@@ -7,6 +7,7 @@
 #ifndef BENCH_H
 #define BENCH_H
 
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -154,6 +155,18 @@ static void run_alone(void)
 	if (sched_setaffinity(0, sizeof(set), &set) ||
 	    sched_setscheduler(0, SCHED_FIFO, &parameters))
 		die("processor");
+}
+
+/* The checksum of an IPv4 header without options. */
+static inline __u16 ip_checksum(const unsigned char *ip)
+{
+	__u32 sum = 0, i;
+
+	for (i = 0; i < 20; i += 2)
+		sum += ip[i] << 8 | ip[i + 1];
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return htons(~sum);
 }
 
 /* Reads the number of samples; 0 if there may not be so many. */
