@@ -63,13 +63,14 @@ export function planShaping(current: ShapingSpec | undefined, desired: ShapingSp
     ...(remade && { classes: [], qdiscs: [] }),
     filters: current.filters.filter(({ parent }) => (isHook(parent) ? keepsHooks : !remade)),
   };
-  const filters = planFilters(tc, base?.filters ?? [], desired.filters);
+  const going = goingClasses(byId(base?.classes), byId(desired.classes));
+  const filters = planFilters(tc, base?.filters ?? [], desired.filters, going);
   return [
     ...(keepsHooks ? [] : hooks),
     ...rootSteps,
     ...hookSteps(tc, current, desired),
     ...filters.before,
-    ...planTree(tc, base, desired),
+    ...planTree(tc, base, desired, going),
     ...filters.after,
   ];
 }
@@ -105,10 +106,13 @@ const defaultWords = ({ defaultClass }: Extract<Root, { kind: "htb" }>) =>
   defaultClass === undefined ? [] : ["default", `0x${minorOf(defaultClass).toString(16)}`];
 
 /** Classes and qdiscs: what goes from below upwards, then what comes from above downwards. */
-function planTree(tc: Tc, base: ShapingSpec | undefined, desired: ShapingSpec): Step[] {
-  const there = new Map((base?.classes ?? []).map((one) => [one.classid, one]));
-  const wanted = new Map(desired.classes.map((one) => [one.classid, one]));
-  const going = goingClasses(there, wanted);
+function planTree(
+  tc: Tc,
+  base: ShapingSpec | undefined,
+  desired: ShapingSpec,
+  going: ReadonlySet<string>,
+): Step[] {
+  const there = byId(base?.classes);
   const depth = depths(there);
   const goes = [...going].sort((a, b) => (depth.get(b) ?? 0) - (depth.get(a) ?? 0));
   const comes = inOrder(desired.classes).flatMap((one): Step[] => {
@@ -119,6 +123,8 @@ function planTree(tc: Tc, base: ShapingSpec | undefined, desired: ShapingSpec): 
   const queues = planQdiscs(tc, base?.qdiscs ?? [], desired.qdiscs, going);
   return [...queues.before, ...goes.map((id) => tc.deleteClass(id)), ...comes, ...queues.after];
 }
+
+const byId = (classes: readonly HtbClassSpec[] = []) => new Map(classes.map((one) => [one.classid, one]));
 
 /**
  * The classes that must go: those that are wanted no longer or elsewhere (HTB cannot move one), and what is below
@@ -199,12 +205,22 @@ function topDown(qdiscs: readonly Qdisc[]): Qdisc[] {
   return [...qdiscs].sort((a, b) => depth(a) - depth(b));
 }
 
-/** A filter that picks a class holds on to it, so those that go do so before the classes. */
-function planFilters(tc: Tc, there: readonly FlowerFilter[], wanted: readonly FlowerFilter[]) {
+/**
+ * A filter of the root that picks a class holds on to it: those that go do so before the classes, and those whose
+ * class goes are made again, even where they are as they should be.
+ */
+function planFilters(
+  tc: Tc,
+  there: readonly FlowerFilter[],
+  wanted: readonly FlowerFilter[],
+  going: ReadonlySet<string>,
+) {
   const target = new Map(wanted.map((one) => [filterKey(one), one]));
-  const now = new Map(there.map((one) => [filterKey(one), one]));
-  const before = there.filter((one) => !isDeepStrictEqual(target.get(filterKey(one)), one));
-  const after = wanted.filter((one) => !isDeepStrictEqual(now.get(filterKey(one)), one));
+  const stays = (one: FlowerFilter) =>
+    isDeepStrictEqual(target.get(filterKey(one)), one) && (isHook(one.parent) || !going.has(one.classid));
+  const kept = new Set(there.filter(stays).map(filterKey));
+  const before = there.filter((one) => !kept.has(filterKey(one)));
+  const after = wanted.filter((one) => !kept.has(filterKey(one)));
   return {
     before: before.map((one) => tc.raw("filter", "del", ...nameWords(one))),
     after: after.map((one) => tc.raw("filter", "add", ...filterWords(one))),

@@ -157,6 +157,20 @@ describe("plans", () => {
     ]);
   });
 
+  test("a class that goes is let go of by the filter that picks it, which is there again afterwards", () => {
+    const filter = { protocol: "ip", pref: 10, handle: 1, destination: "10.0.0.0/24", classid: "1:3" };
+    const hooked = { ...filter, parent: "egress" };
+    const filters = [{ ...filter, parent: "1:" }, hooked];
+    const from = { ...base, clsact: true, filters };
+    const to = { ...from, classes: base.classes.slice(0, 2) };
+    const lines = words(plan(from, to)).map((line) => line.split(" ").slice(0, 5).join(" "));
+    expect(lines).toEqual([
+      "filter del dev eth0 parent",
+      "class del dev eth0 classid",
+      "filter add dev eth0 parent",
+    ]);
+  });
+
   test("another default class is another root: everything is made again", () => {
     const to = { ...base, root: { kind: "htb", defaultClass: "1:3" } };
     expect(words(plan(base, to)).map((line) => line.split(" ").slice(0, 2).join(" "))).toEqual([
