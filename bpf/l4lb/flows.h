@@ -125,11 +125,24 @@ __noinline int lb_find(__u64 key, __u32 hash)
 	return -1;
 }
 
+/*
+ * For how long a flow has been idle. Another processor may have seen it after
+ * this one looked at its clock: then for no time, not for the longest there is.
+ */
+#define LB_AHEAD	0xffff0000u
+
+static __always_inline __u32 lb_idle(const struct lb_flow *flow, __u32 now)
+{
+	__u32 idle = now - flow->seen;
+
+	return lb_select(lb_is_less(LB_AHEAD, idle), 0, idle);
+}
+
 /* 1 if the flow in a place still is one, else 0. */
 static __always_inline __u64
 lb_is_live(const struct lb_flow *flow, const struct lb_clock *clock, __u32 now)
 {
-	__u32 state = flow->state, idle = now - flow->seen;
+	__u32 state = flow->state, idle = lb_idle(flow, now);
 
 	return lb_is_less(idle, clock->timeouts[state & 7]) & (lb_is_zero(state) ^ 1);
 }
@@ -229,7 +242,7 @@ static __always_inline __u64
 lb_price(const struct lb_flow *flow, __u64 key, const struct lb_clock *clock, __u32 now,
 	 __u32 distance)
 {
-	__u32 state = flow->state, idle = now - flow->seen;
+	__u32 state = flow->state, idle = lb_idle(flow, now);
 	__u64 used = lb_is_zero(state) ^ 1, price;
 
 	price = lb_select(lb_is_confirmed(state), LB_TAKEN, LB_EVICTABLE + 0xffffffff - idle);
