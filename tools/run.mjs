@@ -6,7 +6,10 @@ import { root } from "./support/places.mjs";
 import { foreground, outliveSignals } from "./support/steps.mjs";
 
 /** Programs that need less than everything. */
-const needs = { "lib/cli/main.js": { packages: ["lab"], npm: true, build: true } };
+const needs = {
+  "lib/cli/main.js": { packages: ["lab"], npm: true, build: true },
+  "bench/main.js": { ...everything, packages: [...everything.packages, "sshd"] },
+};
 
 await main(async () => {
   const [script, ...args] = process.argv.slice(2);

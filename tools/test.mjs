@@ -12,7 +12,7 @@ import { foreground, interruptedBy, outliveSignals, SetupError } from "./support
 const tiers = {
   unit: { needs: { npm: true } },
   kernel: {
-    needs: { ...everything, packages: ["kernel"] },
+    needs: { ...everything, packages: ["kernel", "sshd"] },
     jest: ["--maxWorkers=2"],
     lacking: () => (process.getuid() === 0 ? undefined : "it needs root, for network namespaces"),
   },

@@ -9,22 +9,24 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 
 import { LabError } from "./errors";
 import { withLock } from "./lock";
 import { imagesFolder } from "./paths";
 import { runProgram } from "./programs";
 import { step, type Progress } from "./progress";
-import { aptSources, imageKey, recipeOf, type Recipe, type Release } from "./recipe";
+import { aptSources, digest, imageKey, recipeOf, type Recipe, type Release } from "./recipe";
 
 /** A disk image with what it takes to boot it and to log in. */
 export interface Image {
   readonly release: Release;
+  /** Of what it is made of; with a kernel of one's own, of that one too. */
   readonly key: string;
   readonly folder: string;
   readonly kernel: string;
-  readonly initrd: string;
+  /** A kernel of one's own has all it takes to mount the disk built in. */
+  readonly initrd?: string;
   readonly base: string;
   /** The machines' own key, as known_hosts has it: `ssh-ed25519 AAAA...`. */
   readonly hostKey: string;
@@ -42,16 +44,34 @@ export async function imageOf(release: Release, progress: Progress = step): Prom
       if (!existsSync(folder)) await build(recipe, folder, progress);
     });
   }
+  const own = ownKernel();
   return {
     release,
-    key,
+    key: own ? `${key}-${own.key}` : key,
     folder,
-    kernel: join(folder, "vmlinuz"),
-    initrd: join(folder, "initrd.img"),
+    kernel: own?.file ?? join(folder, "vmlinuz"),
+    ...(own ? {} : { initrd: join(folder, "initrd.img") }),
     base: join(folder, "base.raw"),
     hostKey: readFileSync(join(folder, "host_ed25519.pub"), "utf8").split(" ").slice(0, 2).join(" ").trim(),
     privateKeyFile: join(folder, "id_ed25519"),
   };
+}
+
+/**
+ * The kernel that machines boot in place of their release's: `NETLOOM_LAB_KERNEL` names the folder that its `bzImage`
+ * is in. Machines that have booted it are saved apart from others.
+ */
+export function ownKernel(
+  env: NodeJS.ProcessEnv = process.env,
+): { readonly file: string; readonly key: string } | undefined {
+  if (!env.NETLOOM_LAB_KERNEL) return undefined;
+  const file = join(resolve(env.NETLOOM_LAB_KERNEL), "bzImage");
+  if (!existsSync(file)) {
+    throw new LabError(
+      `NETLOOM_LAB_KERNEL: there is no ${file}; tools/debug-kernel/build.sh builds one and says where`,
+    );
+  }
+  return { file, key: digest(readFileSync(file)) };
 }
 
 async function build(recipe: Recipe, folder: string, progress: Progress): Promise<void> {

@@ -21,8 +21,11 @@ import {
   type SshTarget,
 } from "./ssh";
 
-/** A boot takes half a minute on an idle computer, and many times that on one with no processor to spare. */
-export const bootPatienceMs = 600_000;
+/** A boot takes half a minute on an idle computer, and many times that without a processor to spare or with a kernel that watches itself. */
+export const bootPatienceMs = 1_800_000;
+
+/** Waking up takes seconds; with a kernel that watches itself, more. */
+const wakePatienceMs = 300_000;
 
 const recordFile = "machine.json";
 
@@ -67,8 +70,11 @@ export async function startMachine(
       wakeFrom: savedTag,
     });
     const record = recordOf(name, folder, image, port);
-    await connectTo(record, 60_000);
-    const done = await sshRun(record, ["sh", "-s"], { input: identityScript(name, macs), timeoutMs: 60_000 });
+    await connectTo(record, wakePatienceMs);
+    const done = await sshRun(record, ["sh", "-s"], {
+      input: identityScript(name, macs),
+      timeoutMs: wakePatienceMs,
+    });
     if (done.exitCode !== 0) throw new LabError(`${name}: ${done.stderr.trim()}`);
     writeFileSync(join(folder, recordFile), JSON.stringify(record));
     return record;

@@ -12,8 +12,8 @@ export const savedTag = "ready";
 export interface MachineSpec {
   /** Shown in the process list. */
   readonly title: string;
-  /** The image: kernel, initrd and the disk that all clones share. */
-  readonly image: { readonly kernel: string; readonly initrd: string; readonly base: string };
+  /** The image: kernel, initrd (a kernel with everything built in has none) and the disk that all clones share. */
+  readonly image: { readonly kernel: string; readonly initrd?: string; readonly base: string };
   /** The machine's own disk, and the saved state inside it to wake up from (none: boot). */
   readonly disk: string;
   readonly wakeFrom?: string;
@@ -59,7 +59,7 @@ export function qemuArguments(spec: MachineSpec): string[] {
   return [
     ...["-name", escaped(spec.title)],
     ...hardware,
-    ...["-kernel", spec.image.kernel, "-initrd", spec.image.initrd, "-append", kernelArguments],
+    ...bootOptions(spec.image),
     ...["-drive", driveOption(spec)],
     ...["-device", "virtio-blk-pci,drive=disk0", "-device", "virtio-rng-pci"],
     ...["-serial", `file:${escaped(at(machineFiles.console))}`],
@@ -70,6 +70,12 @@ export function qemuArguments(spec: MachineSpec): string[] {
     ...["-daemonize", "-pidfile", at(machineFiles.pid)],
     ...(spec.wakeFrom === undefined ? [] : ["-loadvm", spec.wakeFrom]),
   ];
+}
+
+function bootOptions({ kernel, initrd }: MachineSpec["image"]): string[] {
+  if (initrd !== undefined) return ["-kernel", kernel, "-initrd", initrd, "-append", kernelArguments];
+  // The modules that are loaded at boot are built in.
+  return ["-kernel", kernel, "-append", `${kernelArguments} systemd.mask=systemd-modules-load.service`];
 }
 
 function driveOption(spec: MachineSpec): string {

@@ -74,7 +74,8 @@ export function imageKey(recipe: Recipe): string {
 }
 
 /** A short digest for names of folders and files. */
-export const digest = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 12);
+export const digest = (text: string | Uint8Array): string =>
+  createHash("sha256").update(text).digest("hex").slice(0, 12);
 
 /** Where the packages of a release come from; `NETLOOM_DEBIAN_MIRROR` names another mirror of deb.debian.org. */
 export function aptSources(release: Release, env: NodeJS.ProcessEnv = process.env): string[] {

@@ -52,7 +52,7 @@ function stateKey(image: Image, version: string): string {
   const macs = macsOf("", "");
   const sample = qemuArguments({
     title: "",
-    image: { kernel: "", initrd: "", base: "" },
+    image: { kernel: "", ...(image.initrd === undefined ? {} : { initrd: "" }), base: "" },
     disk: "",
     folder: "",
     sshPort: 0,

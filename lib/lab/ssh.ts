@@ -100,7 +100,12 @@ export async function sshRun(
 /** Waits until an ssh server speaks on a port of 127.0.0.1. */
 export async function awaitSsh(port: number, withinMs: number, stillThere: () => boolean): Promise<void> {
   const deadline = Date.now() + withinMs;
-  while (!(await speaks(port, 2000))) {
+  // Each try is work for the machine: one that is slow to answer must not drown in them.
+  let patience = 2000;
+  for (;;) {
+    const began = Date.now();
+    if (await speaks(port, patience)) return;
+    if (Date.now() - began > patience / 2) patience = Math.min(patience * 2, 30_000);
     if (!stillThere()) throw new LabError("the machine ended while it was starting");
     if (Date.now() > deadline)
       throw new LabError(`no ssh on 127.0.0.1:${port} within ${Math.round(withinMs / 1000)} s`);

@@ -34,6 +34,8 @@ const needs = {
     ["flock", "util-linux"],
     [undefined, "debian-archive-keyring"],
   ],
+  // Tests and benchmarks dial a server of their own; who only runs a demo gets none.
+  sshd: [["sshd", "openssh-server"]],
   go: [["go", "golang-go"]],
 };
 

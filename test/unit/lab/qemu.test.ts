@@ -1,4 +1,9 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { ownKernel } from "../../../lib/lab/image";
 import { macsOf, qemuArguments, type MachineSpec } from "../../../lib/lab/qemu";
+import { temporaryFolder } from "../../support/folder";
 
 const spec: MachineSpec = {
   title: "netloom-default-edge",
@@ -43,6 +48,21 @@ describe("the arguments of a machine", () => {
     expect(qemuArguments(booting)).not.toContain("-loadvm");
   });
 
+  test("boot a kernel of one's own without an initrd, and without loading what is built in", () => {
+    const own = qemuArguments({ ...spec, image: { kernel: "/k/bzImage", base: "/i/base.raw" } });
+    expect(valuesOf("-kernel", own)).toEqual(["/k/bzImage"]);
+    expect(own).not.toContain("-initrd");
+    expect(valuesOf("-append", own)[0]).toBe(
+      `${valuesOf("-append", args)[0]} systemd.mask=systemd-modules-load.service`,
+    );
+    // All else is the same computer.
+    const rest = (all: readonly string[]) =>
+      all.filter(
+        (one, index) => ![one, all[index - 1] ?? ""].some((word) => /^-(kernel|initrd|append)$/.test(word)),
+      );
+    expect(rest(own)).toEqual(rest(args));
+  });
+
   test("carry a comma in a path as part of the path", () => {
     const odd = qemuArguments({
       ...spec,
@@ -54,6 +74,29 @@ describe("the arguments of a machine", () => {
       "file=/a,,b/disk,backing.driver=raw,backing.file.filename=/a,,b/base",
     );
     expect(valuesOf("-netdev", odd)[1]).toContain("local.path=/a,,b/eth1.sock");
+  });
+});
+
+describe("a kernel of one's own", () => {
+  const folder = temporaryFolder();
+
+  test("is the bzImage in the folder that NETLOOM_LAB_KERNEL names, and known by what it holds", () => {
+    expect(ownKernel({})).toBeUndefined();
+    const file = join(folder.path, "bzImage");
+    const keys = ["one", "two", "one"].map((content) => {
+      writeFileSync(file, content);
+      const own = ownKernel({ NETLOOM_LAB_KERNEL: folder.path });
+      expect(own?.file).toBe(file);
+      return own?.key;
+    });
+    expect(keys[0]).toBe(keys[2]);
+    expect(keys[0]).not.toBe(keys[1]);
+  });
+
+  test("that is not there is an error with what to do", () => {
+    expect(() => ownKernel({ NETLOOM_LAB_KERNEL: "/nowhere" })).toThrow(
+      "NETLOOM_LAB_KERNEL: there is no /nowhere/bzImage; tools/debug-kernel/build.sh",
+    );
   });
 });
 
