@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
 import { Lab } from "../../lib/lab";
 import { AggregationLab, mbit, type Received, type Shape } from "../support/netagg";
 import { report, spread, type Figure, type Row, type Spread } from "../support/report";
@@ -78,8 +80,6 @@ async function measure(lab: AggregationLab, one: Case) {
   const port = await lab.aggregate(one.paths.map(({ kbit }) => kbit));
   await lab.alive(true, true);
   const ours = await run({ port });
-  if (process.env["NETAGG_BENCH_RULES"])
-    console.log(JSON.stringify([await lab.rules("a"), await lab.rules("b")]));
   await lab.flush();
   const mptcp = await run({ mptcp: true });
   return { first, second, ours, mptcp };
@@ -93,11 +93,30 @@ function row(name: string, ours: Spread, against: Row["against"], least: number)
   return { case: name, unit: "Mbit/s", ours, against, ratio, target: `>= ${least}`, ok: ratio >= least };
 }
 
+/** Equal weights for paths that are not equal: kept, and adapted to what the paths carry. */
+async function adaptation(lab: AggregationLab, runs: number): Promise<Row> {
+  const { paths } = cases[1]!;
+  const measured: { kept: number; adapted: number }[] = [];
+  const run = async (both: string) => {
+    for (const [index, shape] of paths.entries()) await lab.shape(index + 1, shape);
+    const port = await lab.aggregate([1, 1], { both });
+    await lab.alive(true, true);
+    // Long enough for the weights to get there, five or six seconds.
+    const received = await lab.transfer({ amount: { ms: 2 * milliseconds }, port });
+    await lab.flush();
+    return mbit(received);
+  };
+  for (let nth = 0; nth < runs; nth++) measured.push({ kept: await run(""), adapted: await run("--adapt") });
+  const against = { name: "equal weights kept", value: column(measured, "kept") };
+  return row("300M/10ms + 80M/30ms, weights adapted from 1:1", column(measured, "adapted"), against, 1.5);
+}
+
 /** The pause in a connection one of whose two paths is cut. */
-async function failover(lab: AggregationLab, runs: number): Promise<Figure> {
+async function failover(lab: AggregationLab, runs: number, queueMs: 50 | 100): Promise<Figure> {
   const gaps: number[] = [];
   for (let nth = 0; nth < runs; nth++) {
-    const shape: Shape = { kbit: 5000, delayMs: 5 };
+    // Behind a queue as long as the cases' what TCP itself needs to recover from a full one is in the pause.
+    const shape: Shape = { kbit: 5000, delayMs: 5, ...(queueMs === 50 && { queue: 20 }) };
     for (const path of [1, 2]) await lab.shape(path, shape);
     const port = await lab.aggregate([1, 1]);
     await lab.alive(true, true);
@@ -109,11 +128,53 @@ async function failover(lab: AggregationLab, runs: number): Promise<Figure> {
   }
   const { median, min, max } = spread(gaps);
   return {
-    case: `pause when a path is cut, ${min.toFixed(0)}-${max.toFixed(0)}`,
+    case: `pause when a path is cut behind ${queueMs} ms of queue, ${min.toFixed(0)}-${max.toFixed(0)}`,
     unit: "ms",
     value: median,
     target: "< 200",
     ok: median < 200,
+  };
+}
+
+/** How far the bytes of a path are from its weight at most, in 10 s of one flow with segmentation offload. */
+async function weights(lab: AggregationLab, runs: number, wanted: readonly number[]): Promise<Figure> {
+  const off: number[] = [];
+  const whole = wanted.reduce((sum, one) => sum + one);
+  for (let nth = 0; nth < runs; nth++) {
+    const port = await lab.aggregate(wanted);
+    await lab.alive(...wanted.map(() => true));
+    const received = await lab.transfer({ amount: { ms: 10_000 }, port });
+    if (!received.intact || received.error) throw new Error(`weights: ${JSON.stringify(received)}`);
+    const bytes = (await lab.rules("a"))[0]!.paths.map(({ txBytes }) => txBytes);
+    const all = bytes.reduce((sum, one) => sum + one);
+    off.push(...bytes.map((one, path) => Math.abs(one / all / (wanted[path]! / whole) - 1) * 100));
+    await lab.flush();
+  }
+  const most = Math.max(...off);
+  return {
+    ...{ case: `weights ${wanted.join(":")}, bytes of a path off by at most`, unit: "%" },
+    ...{ value: most, target: "<= 1", ok: most <= 1 },
+  };
+}
+
+/** One path of two is cut in the middle of many bytes, as fast as the machine goes. */
+async function bulk(lab: AggregationLab): Promise<Figure> {
+  const bytes = 1e9;
+  const port = await lab.aggregate([1, 1]);
+  await lab.alive(true, true);
+  const received = async () =>
+    (await lab.rules("b"))[0]!.paths.reduce((sum, { rxBytes }) => sum + rxBytes, 0);
+  const meanwhile = async () => {
+    while ((await received()) < bytes / 2) await sleep(500);
+    await lab.sh("cut 2");
+  };
+  const got = await lab.transfer({ amount: { bytes }, port, meanwhile });
+  const whole = got.intact && !got.error;
+  await lab.flush();
+  await lab.sh("for end in up down; do ip netns exec r2 tc qdisc del dev $end root; done");
+  return {
+    ...{ case: "1 GB with a path cut in the middle, bytes that arrived as they were sent", unit: "bytes" },
+    ...{ value: whole ? got.bytes : 0, target: String(bytes), ok: whole && got.bytes === bytes },
   };
 }
 
@@ -123,7 +184,18 @@ export async function netagg(runs: number): Promise<boolean> {
   try {
     const lab = new AggregationLab(machines, "edge");
     await lab.install();
-    await lab.sh(`topology 2; wire 2
+    await lab.sh("topology 3");
+    const figures: Figure[] = [];
+    for (const wanted of [
+      [1, 1],
+      [3, 1],
+      [127, 1],
+      [200, 1],
+      [5, 3, 2],
+    ])
+      figures.push(await weights(lab, runs, wanted));
+    figures.push(await bulk(lab));
+    await lab.sh(`wire 2
       for ns in a b; do
         ip netns exec $ns sysctl -qw net.ipv4.tcp_no_metrics_save=1
         ip -n $ns mptcp limits set subflow 2 add_addr_accepted 2
@@ -145,7 +217,9 @@ export async function netagg(runs: number): Promise<boolean> {
       rows.push(row(one.name, ours, { name: "best path alone", value: column(sums, "best") }, 1));
       rows.push(row(one.name, ours, { name: "MPTCP", value: column(sums, "mptcp") }, 0.95));
     }
-    return report("netagg", rows, [await failover(lab, runs)]);
+    rows.push(await adaptation(lab, runs));
+    figures.push(await failover(lab, runs, 50), await failover(lab, runs, 100));
+    return report("netagg", rows, figures);
   } finally {
     await machines.down();
   }

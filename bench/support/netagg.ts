@@ -1,6 +1,9 @@
-import { readFileSync, readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+
+import { execa } from "execa";
 
 import { packageRoot } from "../../lib/cli/local-stack";
 import type { Lab } from "../../lib/lab";
@@ -65,6 +68,12 @@ const files = (folder: string): string[] =>
     return [name];
   });
 
+/** The lines of a script that puts a file there. */
+const writing = (to: string, from: string): string =>
+  `mkdir -p ${dirname(to)} && base64 -d >${to} <<'END'\n${readFileSync(from).toString("base64")}\nEND\n`;
+
+const sources = join(packageRoot(), "kmod", "netagg");
+
 /** What a transfer is asked to be. */
 export interface Transfer {
   /** Milliseconds to send for, or a number of bytes. */
@@ -94,36 +103,55 @@ export class AggregationLab {
     return (await this.lab.ssh(this.machine, ["bash", "-s"], { input })).trim();
   }
 
-  /** Builds the module and its tool on the machine, and loads it. Returns what the compilers said. */
+  /** Copies the functions of topology.sh to the machine, and builds the program whose connections are judged. */
+  async tools(): Promise<void> {
+    await this.copy(join(packageRoot(), "bench", "support", "netagg"), "/opt/netagg");
+    await this.sh("cc -O2 -Wall -Wextra -o /usr/local/bin/stream /opt/netagg/stream.c");
+  }
+
+  /** Builds the module and its tools on the machine, and loads it. Returns what the compilers said. */
   async install(): Promise<string> {
-    const module = join(packageRoot(), "kmod", "netagg");
-    const support = join(packageRoot(), "bench", "support", "netagg");
-    await this.copy(module, "/opt/netagg/src");
-    await this.copy(support, "/opt/netagg");
+    const own = process.env.NETLOOM_LAB_KERNEL;
+    await this.copy(sources, "/opt/netagg/src");
+    await this.tools();
     const said = await this.lab.ssh(this.machine, [
       "sh",
       "-ec",
       `exec 2>&1; cd /opt/netagg
-       make -j2 -C src OUT=/opt/netagg/build
-       cc -O2 -Wall -Wextra -o /usr/local/bin/stream stream.c
+       make -j2 -C src OUT=/opt/netagg/build ${own ? "tool" : "all"}
        cc -O2 -Wall -Wextra -I src -o /usr/local/bin/netagg-fuzz fuzz.c
        install build/netagg /usr/local/bin/netagg
-       modprobe -a udp_tunnel ip6_udp_tunnel veth sch_netem`,
+       ${own ? "" : "modprobe -a udp_tunnel ip6_udp_tunnel veth sch_netem"}`,
     ]);
+    const saidHere = own ? await this.moduleFor(own) : "";
     await this.load();
-    return said;
+    return said + saidHere;
+  }
+
+  /** For a kernel of one's own (tools/debug-kernel) the module is built here, where its headers are. */
+  private async moduleFor(kernel: string): Promise<string> {
+    const out = mkdtempSync(join(tmpdir(), "netloom-netagg-"));
+    try {
+      const headers = join(resolve(kernel), "build");
+      const made = await execa("make", ["-C", sources, "module", `HEADERS=${headers}`, `OUT=${out}`], {
+        all: true,
+      });
+      await this.write("/opt/netagg/build/netagg.ko", join(out, "netagg.ko"));
+      return made.all;
+    } finally {
+      rmSync(out, { recursive: true, force: true });
+    }
   }
 
   load = () => this.sh("insmod /opt/netagg/build/netagg.ko");
 
   private async copy(from: string, to: string): Promise<void> {
-    const script = files(from)
-      .map((name) => {
-        const text = readFileSync(join(from, name)).toString("base64");
-        return `mkdir -p ${to}/${join(name, "..")} && base64 -d >${to}/${name} <<'END'\n${text}\nEND\n`;
-      })
-      .join("");
-    await this.lab.ssh(this.machine, ["sh", "-e"], { input: script });
+    const script = files(from).map((name) => writing(`${to}/${name}`, join(from, name)));
+    await this.lab.ssh(this.machine, ["sh", "-e"], { input: script.join("") });
+  }
+
+  private async write(to: string, from: string): Promise<void> {
+    await this.lab.ssh(this.machine, ["sh", "-e"], { input: writing(to, from) });
   }
 
   async shape(path: number, { kbit, delayMs, queue, more = "" }: Shape): Promise<void> {
@@ -135,12 +163,20 @@ export class AggregationLab {
     return JSON.parse(await this.sh(`ip netns exec ${namespace} netagg -L`)) as RuleState[];
   }
 
-  /** The rules of both ends; a port of its own, so that nothing is left of an earlier one. */
+  /** A port that nothing has used yet. */
+  unusedPort = () => this.nextPort++;
+
+  /** The rules of both ends; for a port of its own unless there is one, so that nothing is left of an earlier one. */
   async aggregate(
     weights: readonly number[],
-    options: { readonly sender?: string; readonly both?: string; readonly ipv6?: boolean } = {},
+    options: {
+      readonly sender?: string;
+      readonly both?: string;
+      readonly ipv6?: boolean;
+      readonly port?: number;
+    } = {},
   ): Promise<number> {
-    const port = this.nextPort++;
+    const port = options.port ?? this.unusedPort();
     const address = (n: number) => (options.ipv6 ? `[fd00:0:${n}::2]:${port}` : `10.0.${n}.2:${port}`);
     const paths = weights.map((_, index) => `${index === 0 ? "-P" : "-S"} ${address(index + 1)}`).join(" ");
     const rule = `${paths} -R ${weights.join(":")} ${options.both ?? ""}`;
@@ -149,12 +185,15 @@ export class AggregationLab {
     return port;
   }
 
-  /** Waits until the sender of the first rule uses the paths that it should. */
+  /** Waits until the senders of all rules use the paths that they should. */
   async alive(...wanted: readonly boolean[]): Promise<void> {
+    const right = JSON.stringify(wanted);
     for (let tries = 0; ; tries++) {
-      const found = (await this.rules("a"))[0]?.paths.map(({ alive }) => alive) ?? [];
-      if (JSON.stringify(found) === JSON.stringify(wanted)) return;
-      if (tries === 300) throw new Error(`paths are alive: ${found.join(" ")}, not ${wanted.join(" ")}`);
+      const found = (await this.rules("a")).map(({ paths }) =>
+        JSON.stringify(paths.map(({ alive }) => alive)),
+      );
+      if (found.length > 0 && found.every((one) => one === right)) return;
+      if (tries === 300) throw new Error(`paths are alive: ${found.join("; ")}, not ${right}`);
       await sleep(100);
     }
   }
@@ -162,14 +201,16 @@ export class AggregationLab {
   flush = () => this.sh("ip netns exec a netagg -F; ip netns exec b netagg -F");
 
   /** One connection from a to b, and what b received. */
-  async transfer({ amount, address = "10.0.1.2", port, mptcp, meanwhile }: Transfer): Promise<Received> {
-    const at = `${address} ${port ?? this.nextPort++}`;
+  async transfer(transfer: Transfer): Promise<Received> {
+    const { amount, address = "10.0.1.2", port = this.nextPort++, mptcp, meanwhile } = transfer;
+    const at = `${address} ${port}`;
     const kind = mptcp ? "mptcp" : "";
     const what = "ms" in amount ? `send ${at} ${amount.ms}` : `count ${at} ${amount.bytes}`;
     const [said] = await Promise.all([
-      this.sh(`ip netns exec b stream serve ${at} ${kind} 2>/run/stream.err &
+      // A subflow to another address needs a listener that has it.
+      this.sh(`ip netns exec b stream serve ${mptcp ? "0.0.0.0" : address} ${port} ${kind} 2>/run/stream.err &
         for try in $(seq 100); do
-          [ -n "$(ip netns exec b ss -Hltn "sport = :${at.split(" ")[1]}")" ] && break
+          [ -n "$(ip netns exec b ss -Hltn "sport = :${port}")" ] && break
           sleep 0.1
         done
         ip netns exec a stream ${what} ${kind} >/dev/null

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Sends NUMBER messages that are made of what the family knows, wrongly put
- * together: fuzz NUMBER SEED. Prints how many the kernel took and refused.
+ * together: fuzz NUMBER SEED. Prints how many the kernel took and refused, and
+ * how many of those for want of memory: fuzz NUMBER SEED starve has one of the
+ * kernel's allocations fail for every second message, on a kernel that offers
+ * /proc/self/fail-nth.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
 #include <stdint.h>
@@ -108,6 +112,18 @@ static void make(uint16_t family, uint32_t seq)
 		put(any(NETAGG_A_MAX + 3), a_length(1 << any(4)));
 }
 
+/* The allocation of the next system calls that is to fail; 0: none. */
+static void fail_nth(int fd, unsigned int nth)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%u", nth);
+
+	if (pwrite(fd, text, len, 0) != len) {
+		perror("fuzz: /proc/self/fail-nth");
+		exit(1);
+	}
+}
+
 static uint16_t family_id(int fd)
 {
 	char buffer[8192];
@@ -142,7 +158,16 @@ int main(int argc, char **argv)
 	int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC);
 	long number = argc > 1 ? atol(argv[1]) : 1000, i, taken = 0, refused = 0;
 	uint16_t family = family_id(fd);
+	int starve = -1;
+	long starved = 0;
 
+	if (argc > 3 && !strcmp(argv[3], "starve")) {
+		starve = open("/proc/self/fail-nth", O_RDWR);
+		if (starve < 0) {
+			perror("fuzz: /proc/self/fail-nth");
+			return 1;
+		}
+	}
 	state = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
 	if (!family) {
 		fputs("fuzz: no such family\n", stderr);
@@ -152,20 +177,30 @@ int main(int argc, char **argv)
 		char buffer[32768];
 		struct nlmsghdr *answer = (void *)buffer;
 
+		ssize_t sent;
+
 		make(family, i);
-		if (send(fd, message, header->nlmsg_len, 0) < 0)
+		if (starve >= 0)
+			fail_nth(starve, any(2) ? 1 + any(40) : 0);
+		sent = send(fd, message, header->nlmsg_len, 0);
+		if (starve >= 0)
+			fail_nth(starve, 0);
+		if (sent < 0)
 			continue;
 		while (recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT) > 0) {
 			const struct nlmsgerr *error = NLMSG_DATA(answer);
 
 			if (answer->nlmsg_type != NLMSG_ERROR)
 				continue;
+			if (error->error == -ENOMEM)
+				starved++;
 			if (error->error)
 				refused++;
 			else
 				taken++;
 		}
 	}
-	printf("{\"taken\": %ld, \"refused\": %ld}\n", taken, refused);
+	printf("{\"taken\": %ld, \"refused\": %ld, \"starved\": %ld}\n", taken,
+	       refused, starved);
 	return 0;
 }

@@ -4,7 +4,8 @@
  * transfer's end, its pauses and its contents can be judged.
  *
  *   stream serve ADDRESS PORT [mptcp]                  one connection, JSON
- *   stream send ADDRESS PORT MILLISECONDS [mptcp]      as much as goes
+ *   stream send ADDRESS PORT MILLISECONDS [mptcp]      as much as goes, or
+ *                                                      until it is told to end
  *   stream count ADDRESS PORT BYTES [mptcp]            that much
  */
 #define _GNU_SOURCE
@@ -12,6 +13,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,6 +120,14 @@ static int serve(const struct sockaddr_storage *at, socklen_t len, int protocol)
 	return 0;
 }
 
+static volatile sig_atomic_t told_to_end;
+
+static void end(int signal)
+{
+	(void)signal;
+	told_to_end = 1;
+}
+
 static int send_stream(const struct sockaddr_storage *to, socklen_t len,
 		       int protocol, double until, uint64_t most)
 {
@@ -134,7 +144,8 @@ static int send_stream(const struct sockaddr_storage *to, socklen_t len,
 	if (connect(fd, (const void *)to, len))
 		die("connect");
 	until += now();
-	while (sent < most && now() < until) {
+	signal(SIGTERM, end);
+	while (sent < most && now() < until && !told_to_end) {
 		uint64_t base = sent & ~7ULL;
 		size_t want = sizeof(buffer) - (sent - base);
 		ssize_t n;

@@ -6,6 +6,7 @@
  */
 #include <linux/netdevice.h>
 #include <linux/udp.h>
+#include <net/inet_ecn.h>
 #include <net/dst.h>
 #include <net/ip.h>
 #include <net/udp_tunnel.h>
@@ -20,6 +21,8 @@ static bool far_end(struct netagg_rule *rule, struct netagg_peer *peer,
 		    u8 index, union nf_inet_addr *from,
 		    union nf_inet_addr *to, __be16 *port)
 {
+	const struct netagg_outer *outer;
+
 	memset(from, 0, sizeof(*from));
 	if (rule->role == NETAGG_ROLE_SENDER) {
 		*to = rule->path[index].addr;
@@ -27,11 +30,12 @@ static bool far_end(struct netagg_rule *rule, struct netagg_peer *peer,
 		return true;
 	}
 	*from = rule->path[index].addr;
-	spin_lock_bh(&peer->lock);
-	*to = peer->link[index].outer;
-	*port = peer->link[index].outer_port;
-	spin_unlock_bh(&peer->lock);
-	return *port != 0;
+	outer = peer ? rcu_dereference(peer->link[index].outer) : NULL;
+	if (!outer)
+		return false;
+	*to = outer->addr;
+	*port = outer->port;
+	return true;
 }
 
 static unsigned int ip_header(const struct netagg_rule *rule)
@@ -63,13 +67,29 @@ u16 netagg_encap_mss(struct netagg_rule *rule, struct netagg_peer *peer)
 	return least > outer + inner + 536 ? least - outer - inner : 536;
 }
 
+/*
+ * What is wrapped would never come to POST_ROUTING, where connection tracking
+ * takes a new connection in and without which its answers are nobody's to
+ * this host's filters. A packet that somebody queues there goes on as it is.
+ * False: the packet is gone.
+ */
+static bool postrouting(struct netagg_rule *rule, struct sk_buff *skb,
+			const struct nf_hook_state *state)
+{
+	skb->dev = skb_dst(skb)->dev;
+	return nf_hook(rule->family, NF_INET_POST_ROUTING, rule->net,
+		       state->sk, skb, NULL, skb->dev, state->okfn) == 1;
+}
+
 /* -EHOSTUNREACH: the packet is as it was. Otherwise it is gone. */
 int netagg_encap_send(struct netagg_rule *rule, struct netagg_peer *peer,
-		      struct sk_buff *skb, u8 index)
+		      struct sk_buff *skb, u8 index,
+		      const struct nf_hook_state *state)
 {
 	struct netagg_head *head;
 	union nf_inet_addr from, to;
 	struct dst_entry *dst;
+	bool fragment;
 	__be16 port;
 	u8 tos;
 
@@ -78,6 +98,10 @@ int netagg_encap_send(struct netagg_rule *rule, struct netagg_peer *peer,
 	dst = netagg_udp_route(rule, &from, &to, port);
 	if (IS_ERR(dst))
 		return -EHOSTUNREACH;
+	if (!postrouting(rule, skb, state)) {
+		dst_release(dst);
+		return -EPERM;
+	}
 	tos = rule->family == NFPROTO_IPV4 ? ip_hdr(skb)->tos :
 					     ipv6_get_dsfield(ipv6_hdr(skb));
 	if ((skb->ip_summed == CHECKSUM_PARTIAL && skb_checksum_help(skb)) ||
@@ -88,26 +112,85 @@ int netagg_encap_send(struct netagg_rule *rule, struct netagg_peer *peer,
 		return -ENOMEM;
 	}
 	skb->ip_summed = CHECKSUM_NONE;
+	/*
+	 * Segments are small enough where both ends' SYNs came by here. Those
+	 * of older connections, or past a narrower router, are not: telling
+	 * their socket of the path's MTU would also tell it of the primary
+	 * path without wrapping, which is the same route.
+	 */
+	fragment = skb->len + ip_header(rule) + OVERHEAD > dst_mtu(dst);
 	head = skb_push(skb, sizeof(*head));
 	*head = (struct netagg_head) {
 		.magic = htonl(NETAGG_MAGIC),
 		.type = NETAGG_DATA,
 		.index = index,
 	};
-	netagg_udp_send(rule, dst, skb, &from, &to, port, tos);
+	netagg_udp_send(rule, dst, skb, &from, &to, port, tos, fragment);
 	return 0;
 }
 
-/* Takes a packet out of its wrapping and has it received once more. */
-void netagg_encap_receive(struct netagg_net *nn, struct sk_buff *skb,
-			  u8 family)
+/* The rule that a wrapped packet is of, where it came from the other end. */
+static struct netagg_rule *rule_of(struct netagg_net *nn, struct sock *sk,
+				   const struct netagg_packet *p, u8 index,
+				   const union nf_inet_addr *src, __be16 sport)
 {
+	struct netagg_rule *rule;
+	bool known;
+
+	rule = netagg_rule_find(nn, NETAGG_ROLE_RECEIVER, p->family, &p->dst,
+				p->dport);
+	if (rule) {
+		struct netagg_peer *peer = netagg_peer_find(rule, &p->src);
+
+		known = index < rule->npaths && peer &&
+			netagg_peer_came_from(peer, index, src, sport);
+	} else {
+		rule = netagg_rule_find(nn, NETAGG_ROLE_SENDER, p->family,
+					&p->src, p->sport);
+		known = rule && index < rule->npaths &&
+			sport == rule->options.probe_port &&
+			netagg_addr_equal(p->family, src,
+					  &rule->path[index].addr) &&
+			netagg_is_ours(nn->net, p->family, &p->dst);
+	}
+	return known && rule->options.flags & NETAGG_F_ENCAP &&
+	       rule->socket->sock->sk == sk ? rule : NULL;
+}
+
+/* False: it was marked as congested and cannot be told. */
+static bool take_congestion(struct sk_buff *skb, u8 family, u8 outer)
+{
+	u8 inner;
+
+	if (!INET_ECN_is_ce(outer))
+		return true;
+	if (skb_ensure_writable(skb, family == NFPROTO_IPV4 ?
+				sizeof(struct iphdr) : sizeof(struct ipv6hdr)))
+		return false;
+	inner = family == NFPROTO_IPV4 ? ip_hdr(skb)->tos :
+					 ipv6_get_dsfield(ipv6_hdr(skb));
+	return INET_ECN_decapsulate(skb, outer, inner) < 2;
+}
+
+/* Takes a packet out of its wrapping and has it received once more. */
+void netagg_encap_receive(struct sock *sk, struct sk_buff *skb, u8 family)
+{
+	struct netagg_net *nn = netagg_pernet(sock_net(sk));
+	union nf_inet_addr src = {};
 	struct netagg_packet p;
 	struct netagg_rule *rule;
-	bool fits;
-	u8 index;
+	__be16 sport;
+	u8 index, tos;
 
 	index = ((struct netagg_head *)(skb->data + sizeof(struct udphdr)))->index;
+	sport = udp_hdr(skb)->source;
+	if (family == NFPROTO_IPV4) {
+		src.ip = ip_hdr(skb)->saddr;
+		tos = ip_hdr(skb)->tos;
+	} else {
+		src.in6 = ipv6_hdr(skb)->saddr;
+		tos = ipv6_get_dsfield(ipv6_hdr(skb));
+	}
 	skb_pull_rcsum(skb, OVERHEAD);
 	skb_reset_network_header(skb);
 	/* From this very machine: the sum of the wrapping was never made. */
@@ -119,18 +202,14 @@ void netagg_encap_receive(struct netagg_net *nn, struct sk_buff *skb,
 				     ipv6_hdr(skb)->version != 6)
 		goto drop;
 	rcu_read_lock();
-	rule = netagg_rule_find(nn, NETAGG_ROLE_RECEIVER, family, &p.dst,
-				p.dport);
-	if (!rule)
-		rule = netagg_rule_find(nn, NETAGG_ROLE_SENDER, family, &p.src,
-					p.sport);
-	fits = rule && rule->options.flags & NETAGG_F_ENCAP &&
-	       index < rule->npaths;
+	rule = rule_of(nn, sk, &p, index, &src, sport);
 	rcu_read_unlock();
-	if (!fits)
+	if (!rule)
 		goto drop;
 	skb->protocol = family == NFPROTO_IPV4 ? htons(ETH_P_IP) :
 						 htons(ETH_P_IPV6);
+	if (!take_congestion(skb, family, tos))
+		goto drop;
 	skb->pkt_type = PACKET_HOST;
 	skb->encapsulation = 0;
 	skb_scrub_packet(skb, false);

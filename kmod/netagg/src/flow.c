@@ -4,7 +4,8 @@
 
 #include "netagg_int.h"
 
-#define IDLE	(120 * HZ)
+#define IDLE		(120 * HZ)
+#define UNPROVEN_IDLE	(10 * HZ)	/* nothing but a SYN */
 
 static struct hlist_head *flow_bucket(struct netagg_rule *rule,
 				      const union nf_inet_addr *addr, __be16 port)
@@ -41,7 +42,8 @@ struct netagg_flow *netagg_flow_get(struct netagg_rule *rule,
 			WRITE_ONCE(flow->used, jiffies);
 		return flow;
 	}
-	if (!create || READ_ONCE(rule->nflows) >= NETAGG_MAX_FLOWS)
+	if (!create || READ_ONCE(rule->nflows) >= NETAGG_MAX_FLOWS ||
+	    atomic_read(&rule->nn->nflows) >= NETAGG_MAX_NET_FLOWS)
 		return NULL;
 	flow = kzalloc(sizeof(*flow), GFP_ATOMIC);
 	if (!flow)
@@ -62,8 +64,24 @@ struct netagg_flow *netagg_flow_get(struct netagg_rule *rule,
 	}
 	hlist_add_head_rcu(&flow->node, head);
 	rule->nflows++;
+	atomic_inc(&rule->nn->nflows);
 	spin_unlock_bh(&rule->lock);
 	return flow;
+}
+
+static bool is_idle(const struct netagg_flow *flow)
+{
+	unsigned long most = READ_ONCE(flow->proven) ? IDLE : UNPROVEN_IDLE;
+
+	return time_after_eq(jiffies, READ_ONCE(flow->used) + most);
+}
+
+static void free_flow(struct rcu_head *head)
+{
+	struct netagg_flow *flow = container_of(head, struct netagg_flow, rcu);
+
+	kfree(flow->sent);
+	kfree(flow);
 }
 
 /* Forgets all connections, or those that have long been silent. May sleep. */
@@ -80,18 +98,18 @@ void netagg_flows_remove(struct netagg_rule *rule, bool idle_only)
 			continue;
 		spin_lock_bh(&rule->lock);
 		hlist_for_each_entry_safe(flow, next, &rule->flows[i], node) {
-			if (idle_only &&
-			    time_before(jiffies, READ_ONCE(flow->used) + IDLE))
+			if (idle_only && !is_idle(flow))
 				continue;
 			hlist_del_rcu(&flow->node);
 			rule->nflows--;
+			atomic_dec(&rule->nn->nflows);
 			/* Readers may stand on it: its next stays as it is. */
 			hlist_add_head(&flow->gone, &idle);
 		}
 		spin_unlock_bh(&rule->lock);
 		hlist_for_each_entry_safe(flow, next, &idle, gone) {
 			netagg_flow_rx_drain(flow);
-			kfree_rcu(flow, rcu);
+			call_rcu(&flow->rcu, free_flow);
 		}
 		cond_resched();
 	}

@@ -70,6 +70,7 @@ static int __net_init netagg_init_net(struct net *net)
 	nn->net = net;
 	INIT_LIST_HEAD(&nn->rules);
 	INIT_LIST_HEAD(&nn->sockets);
+	nn->generation = 1;
 	for (role = 0; role <= NETAGG_ROLE_MAX; role++)
 		for (i = 0; i < NETAGG_END_BUCKETS; i++)
 			INIT_HLIST_HEAD(&nn->ends[role][i]);

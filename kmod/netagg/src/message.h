@@ -13,6 +13,7 @@ enum netagg_message_type {
 	NETAGG_PROBE = 1,	/* a sender's, over every path */
 	NETAGG_REPLY,		/* the receiver's, over the path it came on */
 	NETAGG_DATA,		/* an IP packet follows */
+	NETAGG_REPORT,		/* the receiver's, of paths that fell silent */
 };
 
 #define NETAGG_MSG_IDLE	0x01	/* probes come slowly just now */

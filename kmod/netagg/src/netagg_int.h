@@ -88,6 +88,11 @@ struct netagg_peer *netagg_peer_find(struct netagg_rule *rule,
 struct netagg_peer *netagg_peer_get(struct netagg_rule *rule,
 				    const union nf_inet_addr *addr);
 struct netagg_peer *netagg_peer_alloc(gfp_t gfp);
+void netagg_peer_free(struct netagg_peer *peer);
+bool netagg_peer_came_from(struct netagg_peer *peer, u8 index,
+			   const union nf_inet_addr *addr, __be16 port);
+void netagg_peer_comes_from(struct netagg_peer *peer, u8 index,
+			    const union nf_inet_addr *addr, __be16 port);
 void netagg_peers_remove(struct netagg_rule *rule, bool idle_only);
 void netagg_link_heard(struct netagg_peer *peer, u8 index, u64 now);
 void netagg_link_delay(struct netagg_rule *rule, struct netagg_peer *peer,
@@ -95,6 +100,10 @@ void netagg_link_delay(struct netagg_rule *rule, struct netagg_peer *peer,
 void netagg_link_confirm(struct netagg_peer *peer, u8 index, u64 at);
 void netagg_link_answer(struct netagg_peer *peer, u8 index, u32 seq, u32 rtt,
 			u64 now);
+u8 netagg_peer_doubted(const struct netagg_rule *rule,
+		       const struct netagg_peer *peer, bool heard);
+bool netagg_link_is_fresh(const struct netagg_rule *rule,
+			  const struct netagg_peer *peer, u8 index, u64 now);
 void netagg_peer_judge(struct netagg_rule *rule, struct netagg_peer *peer,
 		       u64 now);
 void netagg_peer_pace(struct netagg_peer *peer, bool idle, u64 now);
@@ -109,18 +118,20 @@ struct dst_entry *netagg_udp_route(struct netagg_rule *rule,
 				   const union nf_inet_addr *to, __be16 port);
 void netagg_udp_send(struct netagg_rule *rule, struct dst_entry *dst,
 		     struct sk_buff *skb, const union nf_inet_addr *from,
-		     const union nf_inet_addr *to, __be16 port, u8 tos);
+		     const union nf_inet_addr *to, __be16 port, u8 tos,
+		     bool fragment);
 
 /* probe.c */
 void netagg_probe_start(struct netagg_rule *rule);
+void netagg_probe_now(struct netagg_rule *rule);
 void netagg_probe_tick(struct timer_list *timer);
 void netagg_message_receive(struct sock *sk, struct sk_buff *skb, u8 family);
 
 /* encap.c */
 int netagg_encap_send(struct netagg_rule *rule, struct netagg_peer *peer,
-		      struct sk_buff *skb, u8 index);
-void netagg_encap_receive(struct netagg_net *nn, struct sk_buff *skb,
-			  u8 family);
+		      struct sk_buff *skb, u8 index,
+		      const struct nf_hook_state *state);
+void netagg_encap_receive(struct sock *sk, struct sk_buff *skb, u8 family);
 u16 netagg_encap_mss(struct netagg_rule *rule, struct netagg_peer *peer);
 
 /* read.c */

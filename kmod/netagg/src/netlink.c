@@ -22,7 +22,11 @@ static const struct nla_policy policy[NETAGG_A_MAX + 1] = {
 };
 
 static const struct genl_multicast_group groups[] = {
-	{ .name = NETAGG_MCGRP_EVENTS },
+	{ .name = NETAGG_MCGRP_EVENTS,
+#ifdef GENL_MCAST_CAP_NET_ADMIN
+	  .flags = GENL_MCAST_CAP_NET_ADMIN,
+#endif
+	},
 };
 
 static int rule_add(struct sk_buff *skb, struct genl_info *info)
@@ -245,6 +249,8 @@ static int rules_dump(struct sk_buff *msg, struct netlink_callback *cb)
 	long nth = 0;
 
 	mutex_lock(&netagg_mutex);
+	/* Who reads a list that changes meanwhile is told. */
+	cb->seq = nn->generation;
 	list_for_each_entry(rule, &nn->rules, list) {
 		void *head;
 
@@ -255,6 +261,7 @@ static int rules_dump(struct sk_buff *msg, struct netlink_callback *cb)
 				   NETAGG_CMD_RULE_GET);
 		if (!head)
 			break;
+		genl_dump_check_consistent(cb, head);
 		if (put_rule(msg, rule)) {
 			genlmsg_cancel(msg, head);
 			break;

@@ -11,7 +11,7 @@
 #define MARGIN_US	10000
 #define IDLE_DEAD_US	1000000
 #define WAKE_US		500000		/* until probes that come quickly tell */
-#define PEER_IDLE_US	120000000ULL
+#define PEER_IDLE_US	30000000
 
 struct netagg_peer *netagg_peer_alloc(gfp_t gfp)
 {
@@ -27,6 +27,54 @@ struct netagg_peer *netagg_peer_alloc(gfp_t gfp)
 	for (i = 0; i < NETAGG_MAX_PATHS; i++)
 		peer->link[i].wait_us = WAIT_US;
 	return peer;
+}
+
+/* Of a peer that nothing can find any more. */
+void netagg_peer_free(struct netagg_peer *peer)
+{
+	int i;
+
+	for (i = 0; peer && i < NETAGG_MAX_PATHS; i++)
+		kfree(rcu_dereference_protected(peer->link[i].outer, true));
+	kfree(peer);
+}
+
+static void free_peer(struct rcu_head *head)
+{
+	netagg_peer_free(container_of(head, struct netagg_peer, rcu));
+}
+
+/* Under rcu_read_lock(). */
+bool netagg_peer_came_from(struct netagg_peer *peer, u8 index,
+			   const union nf_inet_addr *addr, __be16 port)
+{
+	const struct netagg_outer *outer =
+		rcu_dereference(peer->link[index].outer);
+
+	return outer && outer->port == port &&
+	       !memcmp(&outer->addr, addr, sizeof(*addr));
+}
+
+/* Where there is no memory the old one stays, for a probe's time. */
+void netagg_peer_comes_from(struct netagg_peer *peer, u8 index,
+			    const union nf_inet_addr *addr, __be16 port)
+{
+	struct netagg_outer *outer, *old;
+
+	if (netagg_peer_came_from(peer, index, addr, port))
+		return;
+	outer = kmalloc(sizeof(*outer), GFP_ATOMIC);
+	if (!outer)
+		return;
+	outer->addr = *addr;
+	outer->port = port;
+	spin_lock_bh(&peer->lock);
+	old = rcu_dereference_protected(peer->link[index].outer,
+					lockdep_is_held(&peer->lock));
+	rcu_assign_pointer(peer->link[index].outer, outer);
+	spin_unlock_bh(&peer->lock);
+	if (old)
+		kfree_rcu(old, rcu);
 }
 
 static struct hlist_head *peer_bucket(struct netagg_rule *rule,
@@ -86,11 +134,12 @@ void netagg_peers_remove(struct netagg_rule *rule, bool idle_only)
 	for (i = 0; i < NETAGG_PEER_BUCKETS; i++)
 		hlist_for_each_entry_safe(peer, next, &rule->peers[i], node) {
 			if (idle_only &&
-			    now - READ_ONCE(peer->contacted) < PEER_IDLE_US)
+			    netagg_since(now, READ_ONCE(peer->contacted)) <
+			    PEER_IDLE_US)
 				continue;
 			hlist_del_rcu(&peer->node);
 			rule->npeers--;
-			kfree_rcu(peer, rcu);
+			call_rcu(&peer->rcu, free_peer);
 		}
 	spin_unlock_bh(&rule->lock);
 }
@@ -98,7 +147,7 @@ void netagg_peers_remove(struct netagg_rule *rule, bool idle_only)
 /* Something came over a path; what exactly it was does not matter. */
 void netagg_link_heard(struct netagg_peer *peer, u8 index, u64 now)
 {
-	if (now - READ_ONCE(peer->link[index].heard) > 1000)
+	if (netagg_since(now, READ_ONCE(peer->link[index].heard)) > 1000)
 		WRITE_ONCE(peer->link[index].heard, now);
 }
 
@@ -130,7 +179,7 @@ void netagg_link_answer(struct netagg_peer *peer, u8 index, u32 seq, u32 rtt,
 		link->answered |= BIT_ULL(age);
 	link->rtt_us = link->rtt_us ? (link->rtt_us * 3ULL + rtt) / 4 : rtt;
 	if (!link->rtt_min_us || rtt < link->rtt_min_us ||
-	    now - link->rtt_min_at > RTT_WINDOW_US) {
+	    netagg_since(now, link->rtt_min_at) > RTT_WINDOW_US) {
 		link->rtt_min_us = rtt;
 		link->rtt_min_at = now;
 	}
@@ -185,7 +234,7 @@ void netagg_link_delay(struct netagg_rule *rule, struct netagg_peer *peer,
 		link->delay_low = delay;
 		link->delay_high = delay;
 		link->window_at = now;
-	} else if (now - link->window_at > WINDOW_US) {
+	} else if (netagg_since(now, link->window_at) > WINDOW_US) {
 		link->last_low = link->delay_low;
 		link->last_high = link->delay_high;
 		link->delay_low = delay;
@@ -231,6 +280,48 @@ static bool is_fresh(const struct netagg_rule *rule,
 	return now < since + dead_us;
 }
 
+/*
+ * Paths in use that have fallen silent while others have not, which is how a
+ * cut begins. Until it is sure, others take what they were to take. Compared
+ * with the others and not with the clock: a host that stood still has heard
+ * nothing on any of them. @heard: what has come over them, else what of ours
+ * is known to have arrived.
+ */
+u8 netagg_peer_doubted(const struct netagg_rule *rule,
+		       const struct netagg_peer *peer, bool heard)
+{
+	u32 silence_us = READ_ONCE(rule->options.probe_us) * 3 / 2;
+	u8 alive = READ_ONCE(peer->alive), doubted = 0;
+	u64 at[NETAGG_MAX_PATHS], latest = 0;
+	int i;
+
+	if (READ_ONCE(peer->idle) || !(alive & (alive - 1)))
+		return 0;
+	for (i = 0; i < rule->npaths; i++) {
+		at[i] = heard ? READ_ONCE(peer->link[i].heard) :
+				READ_ONCE(peer->link[i].confirmed);
+		if (alive & BIT(i))
+			latest = max(latest, at[i]);
+	}
+	if (latest < READ_ONCE(peer->busy_since) + WAKE_US)
+		return 0;
+	for (i = 0; i < rule->npaths; i++)
+		if (alive & BIT(i) && at[i] + silence_us < latest)
+			doubted |= BIT(i);
+	return doubted;
+}
+
+/* The peer is known to have heard us over a path only just now. */
+bool netagg_link_is_fresh(const struct netagg_rule *rule,
+			  const struct netagg_peer *peer, u8 index, u64 now)
+{
+	u32 dead_us = READ_ONCE(rule->options.dead_us);
+
+	if (READ_ONCE(peer->idle))
+		dead_us = max_t(u32, dead_us, IDLE_DEAD_US);
+	return now < READ_ONCE(peer->link[index].confirmed) + dead_us / 2;
+}
+
 static void take_up(struct netagg_peer *peer, int i, u64 now)
 {
 	struct netagg_link *link = &peer->link[i];
@@ -245,7 +336,7 @@ static void leave(struct netagg_peer *peer, int i, u64 now)
 {
 	struct netagg_link *link = &peer->link[i];
 
-	if (now - link->went_up < 10000000ULL + link->wait_us)
+	if (netagg_since(now, link->went_up) < 10000000LL + link->wait_us)
 		link->wait_us = min_t(u32, link->wait_us * 2, MAX_WAIT_US);
 	else
 		link->wait_us = WAIT_US;
@@ -327,7 +418,7 @@ void netagg_peer_judge(struct netagg_rule *rule, struct netagg_peer *peer,
 				link->up_since = now;
 			/* Where there is no other, there is no waiting. */
 			if (!link->ever || !peer->alive ||
-			    now - link->up_since >= link->wait_us) {
+			    netagg_since(now, link->up_since) >= link->wait_us) {
 				take_up(peer, i, now);
 				up |= BIT(i);
 			}
@@ -355,6 +446,7 @@ void netagg_peer_adapt(struct netagg_rule *rule, struct netagg_peer *peer,
 {
 	u64 most = 0, least = U64_MAX, total = 0;
 	int i, worst = -1, fittest = -1;
+	bool busy = false;
 
 	spin_lock_bh(&peer->lock);
 	for (i = 0; i < rule->npaths; i++)
@@ -373,11 +465,16 @@ void netagg_peer_adapt(struct netagg_rule *rule, struct netagg_peer *peer,
 			link->share = max_t(u64, 1, div64_u64((u64)
 				rule->path[i].weight * NETAGG_MAX_WEIGHT,
 				total));
-		if (!(peer->alive & BIT(i)) || packets < 10)
+		if (!(peer->alive & BIT(i)))
 			continue;
-		/* One lost in a hundred counts as much as 10 ms of queue. */
+		busy |= packets >= 10;
+		/*
+		 * One lost in a hundred counts as much as 10 ms of queue. Of a
+		 * path that carries next to nothing the probes tell.
+		 */
 		burden = link->rtt_us - min(link->rtt_us, link->rtt_min_us) +
-			 div64_u64(lost * 1000000, packets);
+			 (packets < 10 ? link->loss_ppm :
+			  div64_u64(lost * 1000000, packets));
 		if (worst < 0 || burden > most) {
 			most = burden;
 			worst = i;
@@ -387,7 +484,7 @@ void netagg_peer_adapt(struct netagg_rule *rule, struct netagg_peer *peer,
 			fittest = i;
 		}
 	}
-	if (worst >= 0 && worst != fittest && most > least + 5000) {
+	if (busy && worst != fittest && most > least + 5000) {
 		u32 part = peer->link[worst].share / 20;
 
 		if (peer->link[worst].share - part >= NETAGG_MAX_WEIGHT / 100) {

@@ -15,6 +15,8 @@
 
 #define IDLE_AFTER	(5 * HZ)
 #define IDLE_FACTOR	8
+#define CLIENT_IDLE	(120 * HZ)
+#define STRANGER_US	2000000	/* silence after which another may come */
 #define ADAPT_TICKS	10
 #define LOSS_AGE	40	/* a probe unanswered by 40 later ones is lost */
 
@@ -64,36 +66,47 @@ static void send_message(struct netagg_rule *rule,
 	skb_put_data(skb, msg, sizeof(*msg));
 	skb_put_data(skb, client, each);
 	skb_put_data(skb, &rule->path[0].addr, each);
-	netagg_udp_send(rule, dst, skb, from, to, port, 0);
+	netagg_udp_send(rule, dst, skb, from, to, port, 0, false);
 }
 
-/* Where this rule's connections come from, by the route if there was none. */
-static void client_of(struct netagg_rule *rule, union nf_inet_addr *client)
+/*
+ * Where this rule's connections have come from of late; from where they would
+ * by the route, if there was none. Returns how many.
+ */
+static int clients_of(struct netagg_rule *rule, union nf_inet_addr *addr)
 {
 	struct dst_entry *dst;
+	int i, count = 0;
 
 	spin_lock_bh(&rule->lock);
-	*client = rule->client;
-	if (rule->client_known) {
-		spin_unlock_bh(&rule->lock);
-		return;
+	for (i = 0; i < NETAGG_CLIENTS; i++) {
+		struct netagg_client *client = &rule->client[i];
+
+		if (client->known &&
+		    time_after(jiffies, READ_ONCE(client->used) + CLIENT_IDLE))
+			client->known = false;
+		if (client->known)
+			addr[count++] = client->addr;
 	}
 	spin_unlock_bh(&rule->lock);
-	memset(client, 0, sizeof(*client));
-	dst = netagg_udp_route(rule, client, &rule->path[0].addr,
+	if (count)
+		return count;
+	memset(addr, 0, sizeof(*addr));
+	dst = netagg_udp_route(rule, addr, &rule->path[0].addr,
 			       rule->options.probe_port);
 	if (!IS_ERR(dst))
 		dst_release(dst);
+	return 1;
 }
 
 static void send_probes(struct netagg_rule *rule, bool idle)
 {
 	struct netagg_peer *peer = rule->self;
-	union nf_inet_addr client;
+	union nf_inet_addr client[NETAGG_CLIENTS];
 	u64 now = netagg_now();
-	int i;
+	int i, j, clients;
 
-	client_of(rule, &client);
+	clients = clients_of(rule, client);
 	for (i = 0; i < rule->npaths; i++) {
 		struct netagg_link *link = &peer->link[i];
 		struct netagg_message msg = {
@@ -108,7 +121,6 @@ static void send_probes(struct netagg_rule *rule, bool idle)
 			.port = rule->path[0].port,
 			.sent_us = htonl((u32)now),
 		};
-		union nf_inet_addr from = {};
 
 		spin_lock_bh(&peer->lock);
 		if (link->sent > LOSS_AGE) {
@@ -121,9 +133,47 @@ static void send_probes(struct netagg_rule *rule, bool idle)
 		link->answered <<= 1;
 		spin_unlock_bh(&peer->lock);
 		fill_ages(rule, peer, &msg, now);
-		send_message(rule, &msg, &client, &from, &rule->path[i].addr,
-			     rule->options.probe_port);
+		/* The other end keeps them apart, the paths are the same. */
+		for (j = 0; j < clients; j++) {
+			union nf_inet_addr from = {};
+
+			send_message(rule, &msg, &client[j], &from,
+				     &rule->path[i].addr,
+				     rule->options.probe_port);
+		}
 	}
+}
+
+/*
+ * Tells a sender at once of paths that have fallen silent: its next probes
+ * wait in the queues of those that have not.
+ */
+static void report_silence(struct netagg_rule *rule, struct netagg_peer *peer,
+			   u64 now)
+{
+	u8 doubted = netagg_peer_doubted(rule, peer, true);
+	u8 others = READ_ONCE(peer->alive) & ~doubted;
+	struct netagg_message msg = {
+		.head = {
+			.magic = htonl(NETAGG_MAGIC),
+			.type = NETAGG_REPORT,
+		},
+		.port = rule->path[0].port,
+		.sent_us = htonl((u32)now),
+	};
+	const struct netagg_outer *outer;
+	union nf_inet_addr from;
+
+	if (!doubted || !others)
+		return;
+	msg.head.index = __ffs(others);
+	from = rule->path[msg.head.index].addr;
+	msg.cookie = READ_ONCE(peer->cookie);
+	outer = rcu_dereference(peer->link[msg.head.index].outer);
+	if (!outer)
+		return;
+	fill_ages(rule, peer, &msg, now);
+	send_message(rule, &msg, &peer->addr, &from, &outer->addr, outer->port);
 }
 
 static void judge_all(struct netagg_rule *rule, u64 now)
@@ -133,8 +183,10 @@ static void judge_all(struct netagg_rule *rule, u64 now)
 
 	rcu_read_lock();
 	for (i = 0; i < NETAGG_PEER_BUCKETS; i++)
-		hlist_for_each_entry_rcu(peer, &rule->peers[i], node)
+		hlist_for_each_entry_rcu(peer, &rule->peers[i], node) {
 			netagg_peer_judge(rule, peer, now);
+			report_silence(rule, peer, now);
+		}
 	rcu_read_unlock();
 }
 
@@ -143,6 +195,7 @@ void netagg_probe_tick(struct timer_list *timer)
 	struct netagg_rule *rule =
 		container_of(timer, struct netagg_rule, timer);
 	bool idle = time_after(jiffies, READ_ONCE(rule->used) + IDLE_AFTER);
+	u32 wait_us = READ_ONCE(rule->options.probe_us);
 	u64 now = netagg_now();
 
 	if (READ_ONCE(rule->dead))
@@ -158,9 +211,16 @@ void netagg_probe_tick(struct timer_list *timer)
 			netagg_peer_adapt(rule, rule->self, now);
 	} else {
 		judge_all(rule, now);
+		wait_us /= 2;
 	}
-	mod_timer(&rule->timer, jiffies +
-		  usecs_to_jiffies(READ_ONCE(rule->options.probe_us)));
+	mod_timer(&rule->timer, jiffies + usecs_to_jiffies(wait_us));
+}
+
+/* Ahead of time, from where connections are made. */
+void netagg_probe_now(struct netagg_rule *rule)
+{
+	if (rule->options.probe_port)
+		send_probes(rule, false);
 }
 
 void netagg_probe_start(struct netagg_rule *rule)
@@ -184,6 +244,24 @@ static void take_ages(struct netagg_rule *rule, struct netagg_peer *peer,
 					    now - msg->age[i] * NETAGG_AGE_US);
 }
 
+/*
+ * Who sends probes for a client's address is believed for as long as it does:
+ * another, who does not know its cookie and is somewhere else, has to wait.
+ */
+static bool is_stranger(const struct netagg_rule *rule,
+			struct netagg_peer *peer,
+			const struct netagg_message *msg,
+			const union nf_inet_addr *src, __be16 sport, u64 now)
+{
+	s64 silence = netagg_since(now, READ_ONCE(peer->contacted));
+	u32 cookie = (__force u32)READ_ONCE(peer->cookie);
+
+	return cookie && cookie != (__force u32)msg->cookie &&
+	       !netagg_peer_came_from(peer, msg->head.index, src, sport) &&
+	       silence < STRANGER_US + (s64)IDLE_FACTOR *
+			 READ_ONCE(rule->options.probe_us);
+}
+
 static void take_probe(struct netagg_rule *rule,
 		       const struct netagg_message *msg,
 		       const union nf_inet_addr *client,
@@ -193,15 +271,13 @@ static void take_probe(struct netagg_rule *rule,
 	struct netagg_peer *peer = netagg_peer_get(rule, client);
 	struct netagg_message reply = *msg;
 	u64 now = netagg_now();
-	struct netagg_link *link;
 
-	if (!peer)
+	if (!peer || is_stranger(rule, peer, msg, src, sport, now))
 		return;
 	WRITE_ONCE(peer->contacted, now);
-	link = &peer->link[msg->head.index];
+	WRITE_ONCE(peer->cookie, msg->cookie);
+	netagg_peer_comes_from(peer, msg->head.index, src, sport);
 	spin_lock_bh(&peer->lock);
-	link->outer = *src;
-	link->outer_port = sport;
 	/* The sender measures round trips, this end cannot. */
 	if (peer->alive & BIT(msg->head.best)) {
 		int i;
@@ -221,16 +297,18 @@ static void take_probe(struct netagg_rule *rule,
 	send_message(rule, &reply, client, dst, src, sport);
 }
 
-static void take_reply(struct netagg_rule *rule,
-		       const struct netagg_message *msg)
+/* A reply or a report. */
+static void take_answer(struct netagg_rule *rule,
+			const struct netagg_message *msg)
 {
 	u64 now = netagg_now();
 
 	/* Who has not seen a probe cannot answer it. */
 	if (ntohl(msg->cookie) != rule->cookie)
 		return;
-	netagg_link_answer(rule->self, msg->head.index, ntohl(msg->seq),
-			   (u32)now - ntohl(msg->echo_us), now);
+	if (msg->head.type == NETAGG_REPLY)
+		netagg_link_answer(rule->self, msg->head.index, ntohl(msg->seq),
+				   (u32)now - ntohl(msg->echo_us), now);
 	take_ages(rule, rule->self, msg, now);
 	netagg_peer_judge(rule, rule->self, now);
 }
@@ -267,8 +345,9 @@ void netagg_message_receive(struct sock *sk, struct sk_buff *skb, u8 family)
 		if (msg.head.type == NETAGG_PROBE)
 			take_probe(rule, &msg, &client, &src,
 				   udp_hdr(skb)->source, &dst);
-		else if (msg.head.type == NETAGG_REPLY)
-			take_reply(rule, &msg);
+		else if (msg.head.type == NETAGG_REPLY ||
+			 msg.head.type == NETAGG_REPORT)
+			take_answer(rule, &msg);
 	}
 	rcu_read_unlock();
 drop:

@@ -21,12 +21,14 @@ static int tag_of(struct sk_buff *skb)
 	       mark->index : -1;
 }
 
+#define RESET_US	1000000
+
 /*
  * A host that has no rule (yet, or any more) answers what comes from another
  * path with a reset. Real ones take the primary path while there is one.
  */
 static bool is_stray_reset(struct netagg_rule *rule,
-			   const struct netagg_packet *p)
+			   const struct netagg_packet *p, u8 index)
 {
 	struct netagg_peer *peer = rule->self;
 	u8 alive;
@@ -38,7 +40,16 @@ static bool is_stray_reset(struct netagg_rule *rule,
 	if (!peer || !rule->options.probe_port)
 		return true;
 	alive = READ_ONCE(peer->alive);
-	return !alive || alive & BIT(0);
+	if (!alive || alive & BIT(0))
+		return true;
+	/*
+	 * Where the rule is gone all paths fall silent, one after the other:
+	 * compared with each other, since a host that stood still hears late.
+	 * Of a real one that is dropped, the next packet brings another.
+	 */
+	return READ_ONCE(peer->link[index].confirmed) <
+	       READ_ONCE(peer->link[0].confirmed) + RESET_US ||
+	       !netagg_link_is_fresh(rule, peer, index, netagg_now());
 }
 
 /* Before connection tracking: what follows sees the primary path only. */
@@ -72,7 +83,7 @@ unsigned int netagg_early(struct sk_buff *skb,
 	if (index) {
 		const struct netagg_path *primary = &path->rule->path[0];
 
-		if (is_stray_reset(path->rule, &p))
+		if (is_stray_reset(path->rule, &p, index))
 			return NF_DROP;
 		if (!netagg_rewrite(skb, &p, source, &primary->addr,
 				    primary->port))
@@ -86,6 +97,34 @@ unsigned int netagg_early(struct sk_buff *skb,
 	}
 	netagg_tag(skb, index, false);
 	return NF_ACCEPT;
+}
+
+/*
+ * What came in fragments is whole only now where nobody put it together
+ * before, and still has its path's address. False: there was no memory.
+ */
+static bool lead_back_late(struct netagg_net *nn, struct sk_buff *skb,
+			   struct netagg_packet *p)
+{
+	const struct netagg_path *path, *primary;
+	bool source = false;
+
+	path = netagg_end_find(nn, NETAGG_ROLE_RECEIVER, p->family, &p->dst,
+			       p->dport);
+	if (!path) {
+		path = netagg_end_find(nn, NETAGG_ROLE_SENDER, p->family,
+				       &p->src, p->sport);
+		source = true;
+	}
+	if (!path || !path->index || p->rst)
+		return true;
+	primary = &path->rule->path[0];
+	if (!netagg_rewrite(skb, p, source, &primary->addr, primary->port))
+		return false;
+	netagg_tag(skb, path->index, false);
+	*(source ? &p->src : &p->dst) = primary->addr;
+	*(source ? &p->sport : &p->dport) = primary->port;
+	return true;
 }
 
 /* The last thing before the socket. */
@@ -103,6 +142,8 @@ unsigned int netagg_late(struct sk_buff *skb,
 
 	if (!netagg_parse(skb, family, &p))
 		return NF_ACCEPT;
+	if (!lead_back_late(nn, skb, &p))
+		return NF_DROP;
 	rule = netagg_rule_find(nn, NETAGG_ROLE_RECEIVER, family, &p.dst,
 				p.dport);
 	if (rule) {
@@ -128,6 +169,10 @@ unsigned int netagg_late(struct sk_buff *skb,
 		if (peer)
 			netagg_link_heard(peer, index, netagg_now());
 	}
+	/* Segments that come back must leave room for the wrapping too. */
+	if (p.syn && rule->options.flags & NETAGG_F_ENCAP &&
+	    !netagg_clamp_mss(skb, &p, netagg_encap_mss(rule, peer)))
+		return NF_DROP;
 	if (!p.len && !p.rst)
 		return NF_ACCEPT;
 	flow = netagg_flow_get(rule, far, far_port, !p.rst);

@@ -13,6 +13,10 @@
 #include "netagg_int.h"
 #include "mark.h"
 
+#define DELIVERY	300		/* packets at a time */
+#define FAR_BEHIND	(1U << 26)
+#define MANY_BEHIND	16
+
 static u32 hold_us(const struct netagg_flow *flow)
 {
 	struct netagg_rule *rule = flow->rule;
@@ -36,7 +40,9 @@ static u8 alive(const struct netagg_flow *flow)
 		return all;
 	if (rule->role == NETAGG_ROLE_RECEIVER)
 		peer = netagg_peer_find(rule, &flow->addr);
-	return peer ? READ_ONCE(peer->alive) : all;
+	/* What has fallen silent will not bring what is missing. */
+	return peer ? READ_ONCE(peer->alive) &
+		      ~netagg_peer_doubted(rule, peer, true) : all;
 }
 
 static struct sk_buff *first_waiting(struct netagg_flow *flow)
@@ -46,20 +52,26 @@ static struct sk_buff *first_waiting(struct netagg_flow *flow)
 	return node ? rb_entry(node, struct sk_buff, rbnode) : NULL;
 }
 
-static void enqueue(struct netagg_flow *flow, struct sk_buff *skb,
+/* False: the route that it was found by has just gone, and so must it. */
+static bool enqueue(struct netagg_flow *flow, struct sk_buff *skb,
 		    const struct netagg_packet *p, u32 now)
 {
 	struct rb_node **link = &flow->queue.rb_node, *parent = NULL;
 	struct net_device *dev = skb->dev;
 	struct netagg_wait *wait = netagg_wait(skb);
 
+	/*
+	 * The route and the device must outlast the wait. A socket that was
+	 * found early need not have been counted: it is looked up again.
+	 */
+	if (!skb_dst_force(skb))
+		return false;
+	skb_orphan(skb);
+	dev_hold(dev);
 	wait->dev = dev;
 	wait->seq = p->seq;
 	wait->end = p->seq + p->len;
 	wait->since = now;
-	/* The device, and the route it was found by, must outlast the wait. */
-	dev_hold(dev);
-	skb_dst_force(skb);
 	while (*link) {
 		struct sk_buff *other = rb_entry(*link, struct sk_buff, rbnode);
 
@@ -72,6 +84,8 @@ static void enqueue(struct netagg_flow *flow, struct sk_buff *skb,
 	rb_link_node(&skb->rbnode, parent, link);
 	rb_insert_color(&skb->rbnode, &flow->queue);
 	flow->queued += skb->truesize;
+	atomic_long_add(skb->truesize, &flow->rule->nn->queued);
+	return true;
 }
 
 /* Moves a packet from the tree to what is to be delivered. */
@@ -81,6 +95,7 @@ static void make_ready(struct netagg_flow *flow, struct sk_buff *skb)
 
 	rb_erase(&skb->rbnode, &flow->queue);
 	flow->queued -= skb->truesize;
+	flow->pending += skb->truesize;
 	skb->next = NULL;
 	skb->prev = NULL;
 	skb->dev = wait->dev;
@@ -140,9 +155,18 @@ static void note_high(struct netagg_flow *flow, int index, u32 end)
 	}
 }
 
-/* Hands over what is ready, one processor at a time. Under rx_lock. */
+static void arm(struct netagg_flow *flow, u32 us)
+{
+	hrtimer_start(&flow->timer, ns_to_ktime(us * 1000ULL), HRTIMER_MODE_REL_SOFT);
+}
+
+/*
+ * Hands over what is ready, one processor at a time, and not for ever where
+ * another brings more all the while. Under rx_lock.
+ */
 static void deliver(struct netagg_flow *flow, struct net *net)
 {
+	unsigned int left = DELIVERY;
 	struct sk_buff_head batch;
 	struct sk_buff *skb;
 
@@ -151,54 +175,85 @@ static void deliver(struct netagg_flow *flow, struct net *net)
 	flow->delivering = true;
 	__skb_queue_head_init(&batch);
 	while (!skb_queue_empty(&flow->ready)) {
+		u32 done = 0;
+
+		if (!left && !flow->dead) {
+			arm(flow, 1);
+			break;
+		}
 		skb_queue_splice_init(&flow->ready, &batch);
 		spin_unlock_bh(&flow->rx_lock);
 		while ((skb = __skb_dequeue(&batch))) {
 			struct net_device *dev = netagg_wait(skb)->dev;
 
+			done += skb->truesize;
+			left -= !!left;
 			netagg_wait(skb)->dev = NULL;
 			flow->okfn(net, NULL, skb);
 			dev_put(dev);
 		}
+		atomic_long_sub(done, &flow->rule->nn->queued);
 		spin_lock_bh(&flow->rx_lock);
+		flow->pending -= done;
 	}
 	flow->delivering = false;
 }
 
-static void arm(struct netagg_flow *flow, u32 us)
+/* There is no room for more that waits. */
+static bool is_full(const struct netagg_flow *flow)
 {
-	hrtimer_start(&flow->timer, ns_to_ktime(us * 1000ULL), HRTIMER_MODE_REL_SOFT);
+	return flow->queued > NETAGG_MAX_QUEUED ||
+	       atomic_long_read(&flow->rule->nn->queued) >
+	       NETAGG_MAX_NET_QUEUED;
+}
+
+/*
+ * Gives up all gaps before the last packet that has waited for long enough.
+ * Returns how long the others may still wait, or 0.
+ */
+static u32 give_up_expired(struct netagg_flow *flow, u32 now, u32 hold)
+{
+	struct sk_buff *last = NULL, *first;
+	u32 longest = 0, seq;
+	struct rb_node *node;
+
+	for (node = rb_first(&flow->queue); node; node = rb_next(node)) {
+		struct sk_buff *skb = rb_entry(node, struct sk_buff, rbnode);
+
+		if (now - netagg_wait(skb)->since >= hold)
+			last = skb;
+	}
+	if (last) {
+		seq = netagg_wait(last)->seq;
+		while ((first = first_waiting(flow)) &&
+		       !after(netagg_wait(first)->seq, seq)) {
+			atomic64_inc(&flow->rule->expired);
+			give_up_gap(flow);
+		}
+	}
+	if (RB_EMPTY_ROOT(&flow->queue))
+		return 0;
+	for (node = rb_first(&flow->queue); node; node = rb_next(node)) {
+		struct sk_buff *skb = rb_entry(node, struct sk_buff, rbnode);
+
+		longest = max(longest, now - netagg_wait(skb)->since);
+	}
+	return hold > longest ? hold - longest : 1;
 }
 
 static enum hrtimer_restart expired(struct hrtimer *timer)
 {
 	struct netagg_flow *flow =
 		container_of(timer, struct netagg_flow, timer);
-	u32 now, hold, left = 0;
-	struct rb_node *node;
+	u32 left = 0;
 
 	rcu_read_lock();
 	spin_lock_bh(&flow->rx_lock);
-	now = netagg_now();
-	hold = hold_us(flow);
-	while (!flow->dead && !RB_EMPTY_ROOT(&flow->queue)) {
-		u32 longest = 0;
-
-		for (node = rb_first(&flow->queue); node; node = rb_next(node)) {
-			struct sk_buff *skb =
-				rb_entry(node, struct sk_buff, rbnode);
-
-			longest = max(longest, now - netagg_wait(skb)->since);
-		}
-		if (longest < hold) {
-			left = hold - longest;
-			break;
-		}
-		atomic64_inc(&flow->rule->expired);
-		give_up_gap(flow);
-	}
+	if (!flow->dead)
+		left = give_up_expired(flow, netagg_now(), hold_us(flow));
 	deliver(flow, flow->rule->net);
-	if (left && !flow->dead && !RB_EMPTY_ROOT(&flow->queue))
+	if (left && !flow->dead && !RB_EMPTY_ROOT(&flow->queue) &&
+	    !hrtimer_is_queued(&flow->timer))
 		arm(flow, max(left, 200U));
 	spin_unlock_bh(&flow->rx_lock);
 	rcu_read_unlock();
@@ -251,12 +306,29 @@ bool netagg_resequence(struct netagg_flow *flow, struct sk_buff *skb,
 	if (flow->dead || p->rst)
 		goto accept;
 	if (p->syn || !flow->rx_known) {
+		/* What waits is of an earlier connection. */
+		while (!RB_EMPTY_ROOT(&flow->queue))
+			give_up_gap(flow);
+		if (p->syn)
+			deliver(flow, state->net);
 		flow->rx_known = true;
 		flow->next = p->syn ? end : p->seq;
 		flow->seen = 0;
+		flow->behind = 0;
 		flow->okfn = state->okfn;
 		if (p->syn)
 			goto accept;
+	}
+	flow->proven = true;
+	/* Something that was no part of it has led astray. */
+	if (after(flow->next, p->seq) && flow->next - p->seq > FAR_BEHIND) {
+		if (++flow->behind > MANY_BEHIND) {
+			flow->behind = 0;
+			flow->next = p->seq;
+			flow->seen = 0;
+		}
+	} else {
+		flow->behind = 0;
 	}
 	note_high(flow, index, end);
 	gap = after(p->seq, flow->next);
@@ -283,7 +355,13 @@ bool netagg_resequence(struct netagg_flow *flow, struct sk_buff *skb,
 		spin_unlock_bh(&flow->rx_lock);
 		return true;
 	}
-	enqueue(flow, skb, p, (u32)netagg_now());
+	/* Delivery does not keep up with what comes. */
+	if (flow->pending > NETAGG_MAX_QUEUED ||
+	    !enqueue(flow, skb, p, (u32)netagg_now())) {
+		spin_unlock_bh(&flow->rx_lock);
+		kfree_skb(skb);
+		return true;
+	}
 	if (!gap) {
 		bool waiting = rb_first(&flow->queue) != rb_last(&flow->queue);
 		u32 next = flow->next;
@@ -299,8 +377,7 @@ bool netagg_resequence(struct netagg_flow *flow, struct sk_buff *skb,
 			arm(flow, max(hold, 200U));
 	}
 	while (!RB_EMPTY_ROOT(&flow->queue) &&
-	       (flow->queued > NETAGG_MAX_QUEUED ||
-		gap_is_lost(flow, alive(flow)))) {
+	       (is_full(flow) || gap_is_lost(flow, alive(flow)))) {
 		atomic64_inc(&flow->rule->lost);
 		give_up_gap(flow);
 	}

@@ -56,6 +56,7 @@ struct netagg_rule *netagg_rule_alloc(struct net *net)
 	if (!rule)
 		return NULL;
 	rule->net = net;
+	rule->nn = netagg_pernet(net);
 	INIT_LIST_HEAD(&rule->list);
 	spin_lock_init(&rule->lock);
 	rule->flows = kvcalloc(NETAGG_FLOW_BUCKETS, sizeof(*rule->flows),
@@ -73,7 +74,7 @@ struct netagg_rule *netagg_rule_alloc(struct net *net)
 		if (!rule->path[i].counters)
 			goto fail;
 	}
-	rule->cookie = get_random_u32();
+	rule->cookie = get_random_u32() | 1;	/* 0: none yet */
 	rule->used = jiffies;
 	return rule;
 fail:
@@ -88,7 +89,7 @@ void netagg_rule_free(struct netagg_rule *rule)
 
 	for (i = 0; i < NETAGG_MAX_PATHS; i++)
 		free_percpu(rule->path[i].counters);
-	kfree(rule->self);
+	netagg_peer_free(rule->self);
 	kfree(rule->peers);
 	kvfree(rule->flows);
 	kfree(rule);
@@ -184,7 +185,7 @@ int netagg_rule_add(struct netagg_net *nn, struct netagg_rule *rule,
 {
 	int i, err;
 
-	if (nn->nrules >= NETAGG_MAX_RULES) {
+	if (!old && nn->nrules >= NETAGG_MAX_RULES) {
 		*why = "there are as many rules as there may be";
 		return -ENOSPC;
 	}
@@ -204,13 +205,12 @@ int netagg_rule_add(struct netagg_net *nn, struct netagg_rule *rule,
 		return -EBUSY;
 	}
 	err = netagg_hooks_get(nn);
-	if (err) {
-		*why = "netfilter refused the hooks";
+	if (err)
 		goto put_module;
-	}
 	err = netagg_socket_get(nn, rule);
 	if (err) {
-		*why = "the probe port is taken by another program";
+		if (err == -EADDRINUSE)
+			*why = "the probe port is taken by another program";
 		goto put_hooks;
 	}
 	timer_setup(&rule->timer, netagg_probe_tick, 0);
@@ -222,6 +222,7 @@ int netagg_rule_add(struct netagg_net *nn, struct netagg_rule *rule,
 					      rule->path[i].port));
 	list_add_tail(&rule->list, old ? &old->list : &nn->rules);
 	nn->nrules++;
+	nn->generation++;
 	netagg_probe_start(rule);
 	schedule_delayed_work(&rule->gc, 10 * HZ);
 	if (old) {
@@ -249,6 +250,7 @@ unsigned int netagg_rules_remove(struct netagg_net *nn, u8 role,
 		if (only ? rule != only : role && rule->role != role)
 			continue;
 		unlink_rule(rule);
+		nn->generation++;
 		list_add_tail(&rule->list, &gone);
 	}
 	if (list_empty(&gone))

@@ -50,25 +50,36 @@ struct dst_entry *netagg_udp_route(struct netagg_rule *rule,
 #endif
 }
 
-/* Sends what is in @skb from the probe port. Takes the route and the skb. */
+/*
+ * Sends what is in @skb from the probe port, in fragments where it must and
+ * may. Takes the route and the skb.
+ */
 void netagg_udp_send(struct netagg_rule *rule, struct dst_entry *dst,
 		     struct sk_buff *skb, const union nf_inet_addr *from,
-		     const union nf_inet_addr *to, __be16 port, u8 tos)
+		     const union nf_inet_addr *to, __be16 port, u8 tos,
+		     bool fragment)
 {
 	struct sock *sk = rule->socket->sock->sk;
 
 	if (rule->family == NFPROTO_IPV4) {
+		/* Where it is set, it is taken for a tunnel with counters. */
+		skb->dev = NULL;
 		udp_tunnel_xmit_skb((struct rtable *)dst, sk, skb, from->ip,
 				    to->ip, tos, ip4_dst_hoplimit(dst),
-				    htons(IP_DF), rule->options.probe_port,
-				    port, false, false);
+				    fragment ? 0 : htons(IP_DF),
+				    rule->options.probe_port, port, false,
+				    false);
 		return;
 	}
 #if IS_ENABLED(CONFIG_IPV6)
 	{
 		struct in6_addr src = from->in6, to6 = to->in6;
 
-		udp_tunnel6_xmit_skb(dst, sk, skb, dst->dev, &src, &to6, tos,
+		/* Unlike IPv4's, this keeps the old route and connection. */
+		skb_scrub_packet(skb, false);
+		skb->ignore_df = fragment;
+		/* Without a device: that would be a tunnel, with counters. */
+		udp_tunnel6_xmit_skb(dst, sk, skb, NULL, &src, &to6, tos,
 				     ip6_dst_hoplimit(dst), 0,
 				     rule->options.probe_port, port, false);
 	}
@@ -88,7 +99,7 @@ static int receive(struct sock *sk, struct sk_buff *skb)
 	    head->index >= NETAGG_MAX_PATHS || head->best >= NETAGG_MAX_PATHS)
 		goto drop;
 	if (head->type == NETAGG_DATA)
-		netagg_encap_receive(netagg_pernet(sock_net(sk)), skb, family);
+		netagg_encap_receive(sk, skb, family);
 	else
 		netagg_message_receive(sk, skb, family);
 	return 0;

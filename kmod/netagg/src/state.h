@@ -21,13 +21,16 @@
 
 #define NETAGG_VERSION		"2.0.0"
 #define NETAGG_FLOW_BUCKETS	1024
-#define NETAGG_MAX_FLOWS	16384
+#define NETAGG_MAX_FLOWS	16384	/* of a rule */
+#define NETAGG_MAX_NET_FLOWS	65536	/* of a namespace */
 #define NETAGG_PEER_BUCKETS	64
 #define NETAGG_MAX_PEERS	4096
 #define NETAGG_END_BUCKETS	256
 #define NETAGG_HISTORY		256
-/* Packets that wait for an earlier one, of one connection, in memory. */
+#define NETAGG_CLIENTS		8
+/* Packets that wait for an earlier one, in memory: of a connection, of all. */
 #define NETAGG_MAX_QUEUED	(16U << 20)
+#define NETAGG_MAX_NET_QUEUED	(64U << 20)
 
 struct netagg_counters {
 	u64 tx_packets;
@@ -48,6 +51,13 @@ struct netagg_path {
 	__be16 port;
 	u8 index;
 	u32 weight;
+};
+
+/* Where a peer's messages come from. */
+struct netagg_outer {
+	struct rcu_head rcu;
+	union nf_inet_addr addr;
+	__be16 port;
 };
 
 /* What is known of one path between this end and a peer. */
@@ -71,9 +81,7 @@ struct netagg_link {
 	u32 loss_ppm;
 	u64 old_retransmits, old_packets;
 	u32 share;		/* adapted weight */
-	/* Where the peer's encapsulated packets come from. */
-	union nf_inet_addr outer;
-	__be16 outer_port;
+	struct netagg_outer __rcu *outer;
 };
 
 /* The other end: one of a sender's rule, many of a receiver's. */
@@ -88,6 +96,7 @@ struct netagg_peer {
 	bool idle;			/* they come slowly */
 	u8 alive;			/* a bit for each path that is used */
 	u8 best;			/* the path for what must arrive */
+	__be32 cookie;			/* of the sender's rule */
 	u32 hold_us;			/* how long a packet may wait */
 	u32 delay_us[NETAGG_MAX_PATHS];
 	struct netagg_link link[NETAGG_MAX_PATHS];
@@ -103,6 +112,13 @@ struct netagg_options {
 	u8 mode;
 };
 
+/* An address of this host that connections of a sender's rule are from. */
+struct netagg_client {
+	union nf_inet_addr addr;
+	unsigned long used;		/* jiffies */
+	bool known;
+};
+
 /* A UDP socket, shared by the rules that have its port. */
 struct netagg_socket {
 	struct list_head list;
@@ -115,6 +131,7 @@ struct netagg_socket {
 struct netagg_rule {
 	struct list_head list;
 	struct net *net;
+	struct netagg_net *nn;
 	struct netagg_options options;
 	u8 role;
 	u8 family;
@@ -131,10 +148,9 @@ struct netagg_rule {
 	unsigned long used;		/* jiffies: a connection sent something */
 	u64 judged;			/* us: when peers were last judged */
 	u64 stalled;			/* us: when that came late */
-	union nf_inet_addr client;	/* a sender's: where connections are from */
-	bool client_known;
 
-	spinlock_t lock;		/* changes of the two tables */
+	spinlock_t lock;		/* changes of the tables */
+	struct netagg_client client[NETAGG_CLIENTS];
 	struct hlist_head *flows;
 	struct hlist_head *peers;
 	u32 nflows;
@@ -146,6 +162,7 @@ struct netagg_rule {
 /* Which path bytes of a connection were given to, oldest overwritten. */
 struct netagg_sent {
 	u32 end;
+	u32 at;			/* us: the last of them */
 	u8 path;
 };
 
@@ -157,6 +174,7 @@ struct netagg_flow {
 	union nf_inet_addr addr;
 	__be16 port;
 	unsigned long used;
+	bool proven;			/* more than a SYN has been seen */
 	struct rcu_head rcu;
 
 	/* What this end sends. */
@@ -168,7 +186,9 @@ struct netagg_flow {
 	u8 tx_mask;
 	u8 last_path;
 	u8 sent_at;
-	struct netagg_sent sent[NETAGG_HISTORY];
+	u8 again_tried;			/* by which paths what is sent again went */
+	u32 again_seq;
+	struct netagg_sent *sent;	/* NETAGG_HISTORY of them, or NULL */
 
 	/* What it receives. */
 	spinlock_t rx_lock;
@@ -179,6 +199,8 @@ struct netagg_flow {
 	u32 next;			/* the sequence number that is due */
 	u32 high[NETAGG_MAX_PATHS];	/* each path has come this far */
 	u32 queued;			/* bytes of memory in the queue */
+	u32 pending;			/* and in what is ready */
+	u8 behind;			/* packets in a row from far behind */
 	struct rb_root queue;
 	struct sk_buff_head ready;
 	struct hrtimer timer;
@@ -190,6 +212,9 @@ struct netagg_net {
 	struct list_head rules;		/* under netagg_mutex */
 	struct list_head sockets;	/* likewise */
 	unsigned int nrules;
+	unsigned int generation;	/* of the list of rules */
+	atomic_t nflows;
+	atomic_long_t queued;		/* bytes of memory that wait */
 	/* By role: what packets are looked up in. */
 	struct hlist_head ends[NETAGG_ROLE_MAX + 1][NETAGG_END_BUCKETS];
 };
@@ -206,6 +231,12 @@ static inline struct netagg_net *netagg_pernet(const struct net *net)
 static inline u64 netagg_now(void)
 {
 	return ktime_to_us(ktime_get());
+}
+
+/* A time that another processor took may be later than this one's now. */
+static inline s64 netagg_since(u64 now, u64 then)
+{
+	return (s64)(now - then);
 }
 
 static inline bool netagg_addr_equal(u8 family, const union nf_inet_addr *a,

@@ -41,11 +41,20 @@ static unsigned int put_on_path(struct sk_buff *skb,
 {
 	bool source = rule->role == NETAGG_ROLE_RECEIVER;
 	const struct netagg_path *path = &rule->path[index];
+	/* Released or not, it stays for as long as the hook runs. */
+	struct dst_entry *was = skb_dst(skb);
 
 	if (index) {
 		if (!netagg_rewrite(skb, p, source, &path->addr, path->port))
 			return NF_DROP;
 		if (reroute(skb, state, p->family)) {
+			/* It may have left another route behind, or none. */
+			if (skb_dst(skb) != was) {
+				skb_dst_drop(skb);
+				if (!dst_hold_safe(was))
+					return NF_DROP;
+				skb_dst_set(skb, was);
+			}
 			path = &rule->path[0];
 			if (!netagg_rewrite(skb, p, source, &path->addr,
 					    path->port))
@@ -65,7 +74,7 @@ static unsigned int send_one(struct sk_buff *skb,
 	u32 packets, bytes = netagg_wire_bytes(skb, p, &packets);
 
 	if (rule->options.flags & NETAGG_F_ENCAP) {
-		int err = netagg_encap_send(rule, peer, skb, index);
+		int err = netagg_encap_send(rule, peer, skb, index, state);
 
 		if (err == -EHOSTUNREACH)
 			return NF_ACCEPT;
@@ -115,6 +124,43 @@ static unsigned int send_split(struct sk_buff *skb,
 	return NF_STOLEN;
 }
 
+/*
+ * Where connections are from: the other end's peers are told apart by it. True:
+ * this one is new.
+ */
+static bool note_client(struct netagg_rule *rule, const union nf_inet_addr *addr)
+{
+	struct netagg_client *client, *oldest = NULL;
+	int i;
+
+	for (i = 0; i < NETAGG_CLIENTS; i++) {
+		client = &rule->client[i];
+		if (READ_ONCE(client->known) &&
+		    netagg_addr_equal(rule->family, &client->addr, addr)) {
+			if (READ_ONCE(client->used) != jiffies)
+				WRITE_ONCE(client->used, jiffies);
+			return false;
+		}
+	}
+	spin_lock_bh(&rule->lock);
+	for (i = 0; i < NETAGG_CLIENTS; i++) {
+		client = &rule->client[i];
+		if (!oldest || !client->known ||
+		    (oldest->known && time_before(client->used, oldest->used)))
+			oldest = client;
+		if (client->known &&
+		    netagg_addr_equal(rule->family, &client->addr, addr))
+			break;
+	}
+	if (i == NETAGG_CLIENTS) {
+		oldest->addr = *addr;
+		WRITE_ONCE(oldest->used, jiffies);
+		WRITE_ONCE(oldest->known, true);
+	}
+	spin_unlock_bh(&rule->lock);
+	return i == NETAGG_CLIENTS;
+}
+
 /* The last of the hooks on the way out: others see the primary path. */
 unsigned int netagg_out(struct sk_buff *skb, const struct nf_hook_state *state,
 			u8 family)
@@ -136,12 +182,9 @@ unsigned int netagg_out(struct sk_buff *skb, const struct nf_hook_state *state,
 	if (rule) {
 		peer = rule->self;
 		flow = netagg_flow_get(rule, &p.src, p.sport, true);
-		if (p.syn) {
-			spin_lock_bh(&rule->lock);
-			rule->client = p.src;
-			rule->client_known = true;
-			spin_unlock_bh(&rule->lock);
-		}
+		/* Its first packet finds the other end prepared. */
+		if (p.len && note_client(rule, &p.src))
+			netagg_probe_now(rule);
 	} else {
 		rule = netagg_rule_find(nn, NETAGG_ROLE_RECEIVER, family,
 					&p.src, p.sport);
@@ -156,12 +199,12 @@ unsigned int netagg_out(struct sk_buff *skb, const struct nf_hook_state *state,
 		WRITE_ONCE(rule->used, jiffies);
 
 	encap = rule->options.flags & NETAGG_F_ENCAP;
-	/* To a peer that has never answered, packets travel as they are. */
-	if (encap && (!peer || !READ_ONCE(peer->contacted)))
-		return NF_ACCEPT;
 	if (encap && p.syn &&
 	    !netagg_clamp_mss(skb, &p, netagg_encap_mss(rule, peer)))
 		return NF_DROP;
+	/* To a peer that has never answered, packets travel as they are. */
+	if (encap && (!peer || !READ_ONCE(peer->contacted)))
+		return NF_ACCEPT;
 
 	netagg_view(rule, peer, &view);
 	split = skb_is_gso(skb);

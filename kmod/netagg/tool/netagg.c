@@ -9,6 +9,7 @@
 #include "rule.h"
 
 #define VERSION "2.0.0"
+#define DUMP_TRIES 20	/* of a list that changes all the while */
 
 enum { REFUSED = 1, WRONG_ARGUMENTS = 2, NOT_LOADED = 3 };
 
@@ -232,26 +233,31 @@ static int flush(struct nl *nl, int role)
 	return err ? refused(err) : 0;
 }
 
-static int dump(struct nl *nl, nl_each each, void *arg)
+/* Prints all rules as they were at one time, or none. */
+static int dump(struct nl *nl, nl_each each, const char *none, const char *end)
 {
-	struct nl_msg msg;
-	int err;
+	FILE *out = stdout;
+	int err = -EAGAIN, tries;
 
-	nl_begin(nl, &msg, NETAGG_CMD_RULE_GET, NETAGG_GENL_VERSION,
-		 NLM_F_DUMP);
-	err = nl_talk(nl, &msg, each, arg);
+	for (tries = 0; err == -EAGAIN && tries < DUMP_TRIES; tries++) {
+		bool first = true;
+		struct nl_msg msg;
+		char *text;
+		size_t size;
+
+		stdout = open_memstream(&text, &size);
+		if (!stdout)
+			abort();
+		nl_begin(nl, &msg, NETAGG_CMD_RULE_GET, NETAGG_GENL_VERSION,
+			 NLM_F_DUMP);
+		err = nl_talk(nl, &msg, each, &first);
+		fclose(stdout);
+		stdout = out;
+		if (!err)
+			printf("%s%s", text, first ? none : end);
+		free(text);
+	}
 	return err ? refused(err) : 0;
-}
-
-static int list(struct nl *nl)
-{
-	bool first = true;
-	int err;
-
-	printf("[");
-	err = dump(nl, print_json, &first);
-	printf("%s]\n", first ? "" : "\n");
-	return err;
 }
 
 static int watch(struct nl *nl)
@@ -303,9 +309,9 @@ static int run(struct nl *nl, const struct request *r)
 	case 'F':
 		return flush(nl, r->rule.role);
 	case 'L':
-		return list(nl);
+		return dump(nl, print_json, "[]\n", "\n]\n");
 	case 'W':
-		return dump(nl, print_arguments, NULL);
+		return dump(nl, print_arguments, "", "");
 	case 'I':
 		return input(nl);
 	case 'M':

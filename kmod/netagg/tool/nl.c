@@ -167,6 +167,8 @@ static int receive(struct nl *nl, nl_each each, void *arg)
 	left = got;
 	for (header = (void *)buffer; NLMSG_OK(header, (unsigned int)left);
 	     header = NLMSG_NEXT(header, left)) {
+		if (header->nlmsg_flags & NLM_F_DUMP_INTR)
+			nl->torn = 1;
 		if (header->nlmsg_type == NLMSG_ERROR) {
 			const struct nlmsgerr *error = NLMSG_DATA(header);
 
@@ -174,8 +176,12 @@ static int receive(struct nl *nl, nl_each each, void *arg)
 				take_reason(header);
 			return error->error;
 		}
-		if (header->nlmsg_type == NLMSG_DONE)
-			return 0;
+		if (header->nlmsg_type == NLMSG_DONE) {
+			const int *error = NLMSG_DATA(header);
+
+			return header->nlmsg_len >= NLMSG_LENGTH(sizeof(*error)) &&
+			       *error < 0 ? *error : 0;
+		}
 		if (each)
 			each(header, arg);
 	}
@@ -187,12 +193,13 @@ int nl_talk(struct nl *nl, struct nl_msg *msg, nl_each each, void *arg)
 	int err;
 
 	nl_reason[0] = '\0';
+	nl->torn = 0;
 	if (send(nl->fd, msg, msg->header.nlmsg_len, 0) < 0)
 		return -errno;
 	do {
 		err = receive(nl, each, arg);
 	} while (err > 0);
-	return err;
+	return !err && nl->torn ? -EAGAIN : err;
 }
 
 int nl_listen(struct nl *nl, nl_each each, void *arg)

@@ -22,6 +22,7 @@ struct nl {
 	uint32_t seq;
 	uint16_t family;
 	uint32_t group;		/* of events */
+	int torn;		/* what was dumped changed meanwhile */
 };
 
 /* What the kernel said about a message, where it refused it. */
@@ -41,7 +42,10 @@ void nl_nest_end(struct nl_msg *msg, struct nlattr *nest);
 
 typedef void (*nl_each)(const struct nlmsghdr *header, void *arg);
 
-/* Sends, and reads answers up to the last one. 0, or -errno. */
+/*
+ * Sends, and reads answers up to the last one. 0, or -errno; -EAGAIN: what was
+ * dumped changed meanwhile.
+ */
 int nl_talk(struct nl *nl, struct nl_msg *msg, nl_each each, void *arg);
 int nl_subscribe(struct nl *nl);
 /* Reads once; for events. 0, or -errno. */

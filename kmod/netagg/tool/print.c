@@ -109,7 +109,7 @@ void print_json(const struct nlmsghdr *header, void *arg)
 		nl_parse_nest(tb[NETAGG_A_STATS], st, NETAGG_STAT_MAX);
 	flags = number(tb[NETAGG_A_FLAGS]);
 	printf("%s\n  {\n    \"role\": \"%s\", \"family\": \"%s\", \"mode\": \"%s\", ",
-	       *first ? "" : ",", role_name(tb[NETAGG_A_ROLE]),
+	       *first ? "[" : ",", role_name(tb[NETAGG_A_ROLE]),
 	       family_of(tb[NETAGG_A_PATHS]) == AF_INET6 ? "inet6" : "inet",
 	       mode_name(tb[NETAGG_A_MODE]));
 	printf("\"flowletUs\": %" PRIu64 ", \"maxHoldUs\": %" PRIu64
