@@ -27,6 +27,12 @@ export interface ExecutableProps extends LifecycleProps {
    * @default - none
    */
   readonly libraries?: readonly string[];
+  /**
+   * Absolute path of a symbolic link to it, where people look for programs: `/usr/local/sbin/health`. Something else
+   * that is there stays, and is an error.
+   * @default - none
+   */
+  readonly link?: string;
 }
 
 /**
@@ -50,13 +56,13 @@ export class Executable extends KernelObject {
   readonly version: string;
 
   constructor(scope: Construct, id: string, props: ExecutableProps) {
-    const { name = id, folder, flags = [], libraries = [] } = props;
+    const { name = id, folder, flags = [], libraries = [], link } = props;
     const units = props.sources.map((source) => posix.normalize(source));
     const { files, problems } = readSources(folder, units, flags);
     super(scope, id, {
       ...lifecycleOf(props),
       kind: executable,
-      intent: { name, units, sources: files, flags, libraries },
+      intent: { name, units, sources: files, flags, libraries, link },
       origin,
     });
     this.version = executableDigest({ units, sources: files, flags, libraries });

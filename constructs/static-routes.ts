@@ -99,6 +99,12 @@ export interface StaticRoutesProps extends InNamespaceProps {
   readonly name?: string;
   /** The routes, in any order. */
   readonly routes: readonly StaticRoute[];
+  /**
+   * Whether the `source` of each route must be an address of its `dev`; where it is not, the update ends with an error
+   * before any route is changed.
+   * @default false
+   */
+  readonly sourcesOnDev?: boolean;
 }
 
 /**
@@ -109,10 +115,11 @@ export interface StaticRoutesProps extends InNamespaceProps {
  */
 export class StaticRoutes extends KernelObject {
   constructor(scope: Construct, id: string, props: StaticRoutesProps) {
+    const { name = id, routes: members, sourcesOnDev } = props;
     super(scope, id, {
       ...leafProps(props),
       kind: routes,
-      intent: { name: props.name ?? id, routes: props.routes },
+      intent: { name, routes: members, sourcesOnDev },
     });
   }
 }

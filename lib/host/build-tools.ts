@@ -59,7 +59,7 @@ export function install({ content, path, record }: Extract<Step, { tool: "instal
 /** What the compiler said, whole: file, line and column of each error. Undefined for a tool that builds nothing. */
 export function explainBuild(tool: Step["tool"], stderr: string): string | undefined {
   if (tool !== "clang" && tool !== "cc" && tool !== "kbuild") return undefined;
-  const refused = /^nl-(no-headers|unsigned) .*$/m.exec(stderr)?.[0];
+  const refused = /^nl-(no-headers|no-key|unsigned) .*$/m.exec(stderr)?.[0];
   if (refused !== undefined) return refused;
   return `${tool === "kbuild" ? "make" : tool} could not build it:\n${stderr.trim() || "it ended without a word"}`;
 }

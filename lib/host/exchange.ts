@@ -25,9 +25,9 @@ export interface Answer {
 /** The marker function that every exchange uses; sent once, when the shell starts. */
 export function framingPreamble(nonce: string): string {
   return [
-    `nl_n=${nonce} nl_x=0 nl_s=0 nl_f=0`,
-    `nl_m() { nl_s=$?; printf '\\n%s %s %s %s\\n' $nl_n $nl_x "$1" $nl_s; ` +
-      `printf '\\n%s %s %s %s\\n' $nl_n $nl_x "$1" $nl_s >&2; }`,
+    `nl_framed_by=${nonce} nl_exchange=0 nl_status=0 nl_failed=0`,
+    `nl_mark() { nl_status=$?; printf '\\n%s %s %s %s\\n' $nl_framed_by $nl_exchange "$1" $nl_status; ` +
+      `printf '\\n%s %s %s %s\\n' $nl_framed_by $nl_exchange "$1" $nl_status >&2; }`,
   ].join("\n");
 }
 
@@ -38,14 +38,16 @@ export function framingPreamble(nonce: string): string {
 export function renderExchange(exchange: number, commands: readonly Command[]): string {
   const body = commands.map(({ script, guarded, vital }, index) =>
     [
-      ...(guarded ? ["if [ $nl_f = 0 ]; then"] : []),
+      ...(guarded ? ["if [ $nl_failed = 0 ]; then"] : []),
       script,
-      `nl_m ${index}`,
-      ...(vital ? ["[ $nl_s = 0 ] || nl_f=1"] : []),
+      `nl_mark ${index}`,
+      ...(vital ? ["[ $nl_status = 0 ] || nl_failed=1"] : []),
       ...(guarded ? ["fi"] : []),
     ].join("\n"),
   );
-  return ["{", `nl_x=${exchange} nl_f=0`, "nl_m begin", ...body, "nl_m end", "}", ""].join("\n");
+  return ["{", `nl_exchange=${exchange} nl_failed=0`, "nl_mark begin", ...body, "nl_mark end", "}", ""].join(
+    "\n",
+  );
 }
 
 /** Collects one stream of the shell and cuts it at an exchange's markers. */

@@ -2,6 +2,7 @@ import type { Fact, FileFact, Query } from "../kinds/step";
 import { bpfQuestion } from "./bpf-tools";
 import { compilerQuestion } from "./build-tools";
 import type { Answer } from "./exchange";
+import { linksQuestion } from "./link-tools";
 import { moduleQuestion } from "./module-tools";
 import { netaggQuestion } from "./netagg-tool";
 import { absolutePath, netnsName, quote, quoteAll, sysctlPath } from "./quote";
@@ -48,6 +49,10 @@ export function renderQuery(query: Query): RenderedQuery {
     case "cc": {
       const { script, read } = compilerQuestion;
       return { needs: [], scripts: [script], read: ([answer]) => (answer ? read(answer) : skipped) };
+    }
+    case "readlink": {
+      const { needs, script, read } = linksQuestion(query.paths);
+      return { needs, scripts: [script], read: ([answer]) => (answer ? read(answer) : skipped) };
     }
     case "netagg": {
       const { needs, script, read } = netaggQuestion(query.netns);

@@ -3,6 +3,7 @@ import { bpfCommand, enter } from "./bpf-tools";
 import { explainLoad } from "./bpf-words";
 import { buildCommand, explainBuild, install } from "./build-tools";
 import type { Answer } from "./exchange";
+import { linkCommand } from "./link-tools";
 import { moduleCommand } from "./module-tools";
 import { netaggCommand } from "./netagg-tool";
 import { HostError } from "./operation";
@@ -81,10 +82,11 @@ export function renderRun(run: Run, { word, folder }: Workplace): RenderedRun {
     }
     case "kbuild":
     case "module-load":
+    case "module-dkms":
     case "module-unload":
     case "module-remove": {
       const { needs, script } = moduleCommand(
-        steps[0] as StepOf<"kbuild" | "module-load" | "module-unload" | "module-remove">,
+        steps[0] as StepOf<"kbuild" | "module-load" | "module-dkms" | "module-unload" | "module-remove">,
       );
       return alone(run, needs, script);
     }
@@ -96,6 +98,10 @@ export function renderRun(run: Run, { word, folder }: Workplace): RenderedRun {
       const { needs, script } = bpfCommand(
         steps[0] as StepOf<"bpf-mkdir" | "bpf-rm" | "bpf-ln" | "bpf-copy" | "clsact-del">,
       );
+      return alone(run, needs, script);
+    }
+    case "symlink": {
+      const { needs, script } = linkCommand(steps[0] as StepOf<"symlink">);
       return alone(run, needs, script);
     }
     case "netagg": {
@@ -295,14 +301,16 @@ const MAY_DO_HALF: ReadonlySet<Step["tool"]> = new Set([
   "apt-get",
   "dpkg",
   "module-load",
+  "module-dkms",
   "module-remove",
 ]);
 
 function alone(run: Run, needs: readonly string[], script: string): RenderedRun {
   const [step] = run.shares[0]?.steps ?? [];
+  const doing = run.tool === "write" ? "writing" : run.tool === "symlink" ? "linking" : "removing";
   const name =
     step && "path" in step
-      ? `${step.tool === "write" ? "writing" : "removing"} ${step.path}`
+      ? `${doing} ${step.path}`
       : commandWords(run.tool, step && "args" in step ? step.args : []);
   return {
     needs,

@@ -4,6 +4,7 @@ import { buildPreamble } from "./build-tools";
 import { type Capabilities, probes, readCapabilities } from "./capabilities";
 import { type Answer, answers, type Command, FrameReader, framingPreamble, renderExchange } from "./exchange";
 import { lockPreamble } from "./lock";
+import { linkPreamble } from "./link-tools";
 import { netaggPreamble } from "./netagg-tool";
 import { modulePreamble } from "./module-tools";
 import { HostError } from "./operation";
@@ -33,6 +34,7 @@ ${framingPreamble(nonce)}
 ${stepPreamble}
 ${bpfPreamble}
 ${buildPreamble}
+${linkPreamble}
 ${modulePreamble}
 ${netaggPreamble}
 ${lockPreamble}

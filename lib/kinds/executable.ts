@@ -11,7 +11,7 @@ import {
 import { defined, found } from "./found";
 import { defineKind, inPlace, replace, type Located } from "./kind";
 import { quoted, safeName, text } from "./schemas";
-import type { Query, Step } from "./step";
+import type { Facts, Query, Step } from "./step";
 
 /** Where executables are built. */
 export const EXECUTABLES = "/var/lib/netloom/executables";
@@ -25,6 +25,15 @@ const library = text((value) =>
     ? undefined
     : `${quoted(value)} is no name of a library: write "mnl" for libmnl`,
 );
+
+const linkPath = text((path) => {
+  if (path === "") return undefined;
+  if (!/^(\/[A-Za-z0-9_@+-][A-Za-z0-9_.@+-]*)+$/.test(path))
+    return `${quoted(path)} is not the absolute path of a file, such as /usr/local/sbin/probe`;
+  return /^\/(proc|sys|dev|var\/lib\/netloom)\//.test(path)
+    ? `${quoted(path)} is no place for it`
+    : undefined;
+});
 
 const schema = z.strictObject({
   name: safeName.describe("The executable's name."),
@@ -44,6 +53,12 @@ const schema = z.strictObject({
     .array(library, { error: "must be a list of libraries" })
     .default([])
     .describe("Libraries that it is linked with, in their order, without `lib`: `mnl`, `pthread`."),
+  link: linkPath
+    .optional()
+    .describe(
+      'Absolute path of a symbolic link to the executable, such as /usr/local/sbin/probe; "" for none. Something else ' +
+        "that is there stays, and is an error.",
+    ),
   problem: z.string().optional().describe("Reported, not set: why it has to be built again."),
   stale: z.array(z.string()).optional().describe("Reported, not set: what is there of other sources."),
 });
@@ -74,6 +89,21 @@ function placeOf({ name, units, sources, flags, libraries }: Part): Artifact | u
   return artifactAt(executablePath(name, executableDigest({ units, sources, flags, libraries })));
 }
 
+const linkQuery = (path: string): Query => ({ tool: "readlink", paths: [path] });
+
+/** Where a link leads; empty text for what is none. */
+const targetOf = (facts: Facts, path: string) =>
+  (found(facts, linkQuery(path)) as Record<string, string>)[path];
+
+/** Whether a link leads to a version of the executable. */
+const isOurs = (name: string, target: string | undefined) =>
+  target?.startsWith(`${EXECUTABLES}/`) === true && target.endsWith(`/${name}`);
+
+/** The links that specs name, each once. */
+const linksOf = (specs: readonly Part[]) => [
+  ...new Set(specs.flatMap(({ link }) => (link === undefined || link === "" ? [] : [link]))),
+];
+
 const compilerQuery: Query = { tool: "cc", args: ["--version"] };
 
 const build = ({ sources, units, flags, libraries }: Spec, artifact: Artifact): Step => ({
@@ -82,6 +112,9 @@ const build = ({ sources, units, flags, libraries }: Spec, artifact: Artifact): 
   args: ["-O2", "-Wall", "-I.", ...flags, ...units, ...libraries.map((name) => `-l${name}`)],
   ...artifact,
 });
+
+const inTheWay = (link: string) =>
+  `something that is not ours is at ${link}: move it away, or give the executable another link`;
 
 /** C sources compiled on the host into an executable that is named by what it was made from. */
 export const executable = defineKind({
@@ -96,6 +129,7 @@ export const executable = defineKind({
     sources: inPlace(),
     flags: inPlace(),
     libraries: inPlace(),
+    link: inPlace({ unset: "" }),
     problem: inPlace(),
     stale: inPlace(),
   },
@@ -115,7 +149,8 @@ export const executable = defineKind({
   },
   queries(spec) {
     const place = placeOf(spec);
-    return place === undefined ? [] : [...artifactQueries(place), compilerQuery];
+    if (place === undefined) return [];
+    return [...artifactQueries(place), compilerQuery, ...linksOf([spec]).map(linkQuery)];
   },
   observe(facts, specs) {
     const present = observeArtifacts(facts, specs, placeOf);
@@ -130,30 +165,48 @@ export const executable = defineKind({
       : isOther
         ? `it was built by ${compiler}, and the host's compiler is ${now}`
         : undefined;
-    const others = present.slice(1).map(({ artifact }) => artifact.object);
     const spec = first.spec as Spec;
+    const isLinked = linksOf([spec]).some((path) => targetOf(facts, path) === first.artifact.object);
+    const link = spec.link === undefined || isLinked ? spec.link : "";
+    const others = [
+      ...present.slice(1).map(({ artifact }) => artifact.object),
+      ...linksOf(specs).filter((path) => path !== link && isOurs(spec.name, targetOf(facts, path))),
+    ];
     return defined({
       ...spec,
+      link,
       // One that has to be built again was made from no sources that are wanted.
       ...(problem !== undefined && { sources: {}, problem, stale: [first.artifact.object, ...others] }),
       ...(problem === undefined && others.length > 0 && { stale: others }),
     });
   },
-  plan(current, desired) {
+  plan(current, desired, { facts }) {
     const wanted = desired && placeOf(desired);
+    const link = desired?.link ?? "";
+    if (facts !== undefined && desired !== undefined && link !== "") {
+      const target = targetOf(facts, link);
+      if (target !== undefined && !isOurs(desired.name, target)) throw new Error(inTheWay(link));
+    }
     const now = current && current.problem === undefined ? placeOf(current) : undefined;
-    const gone = [...(now ? [now.object] : []), ...(current?.stale ?? [])];
-    const made =
-      desired === undefined || wanted === undefined || now?.object === wanted.object
-        ? []
-        : [build(desired, wanted)];
-    // What was there stays until the build has succeeded.
+    const there = now?.object ?? current?.stale?.[0];
+    const gone = [...(now ? [now.object] : []), current?.link ?? "", ...(current?.stale ?? [])];
+    const steps: Step[] = [];
+    if (desired !== undefined && wanted !== undefined) {
+      if (now?.object !== wanted.object) steps.push(build(desired, wanted));
+      const isLinked = current?.link === link && there === wanted.object;
+      if (link !== "" && !isLinked) steps.push({ tool: "symlink", path: link, target: wanted.object });
+    }
+    // What was there stays until the build has succeeded; a link goes before what it leads to, by which it is found.
+    const useless = gone.filter((one) => one !== "" && one !== wanted?.object && one !== link);
+    const isArtifact = (one: string) => one.startsWith(`${EXECUTABLES}/`);
     return [
-      ...made,
-      ...gone.filter((one) => one !== wanted?.object).flatMap((one) => removeArtifact(artifactAt(one))),
+      ...steps,
+      ...useless.filter((one) => !isArtifact(one)).map((path): Step => ({ tool: "remove", path })),
+      ...useless.filter(isArtifact).flatMap((one) => removeArtifact(artifactAt(one))),
     ];
   },
-  explain(error) {
+  explain(error, { link = "" }) {
+    if (/something else is in its place/.test(error)) return `${error}: ${inTheWay(link)}`;
     const library = /cannot find -l([A-Za-z0-9_.+-]+)/.exec(error)?.[1];
     if (library !== undefined) {
       return `${error}\nThe host lacks the library ${library}: install the package that has it for building, such as lib${library}-dev.`;

@@ -31,6 +31,21 @@ function* matches(spec: FirewallSpec): Generator<readonly [Finding["path"], Matc
   }
 }
 
+/** Clamps that another one already makes, but for `output`: a table does not tell which of them has it. */
+function* clampedTwice({ clampMss }: FirewallSpec): Generator<Finding> {
+  const rules = clampMss.map(({ output: _, ...rule }) => rule);
+  for (const [index, rule] of rules.entries()) {
+    const first = rules.findIndex(
+      (other, at) => isDeepStrictEqual(other, rule) && clampMss[at]?.output !== clampMss[index]?.output,
+    );
+    if (first === -1 || first > index) continue;
+    yield {
+      path: ["clampMss", index],
+      message: `is clampMss[${first}] once more, but for output: keep the one with output true, which does both`,
+    };
+  }
+}
+
 /** One nftables table, replaced as a whole by each change. */
 export const firewall = defineKind({
   token: "netloom:net:Firewall",
@@ -58,9 +73,9 @@ export const firewall = defineKind({
     return { ...(netns !== undefined && { netns }), family: known.data, table };
   },
   check(spec) {
+    const findings = [...clampedTwice(spec)];
     const version = spec.family === "ip" ? 4 : spec.family === "ip6" ? 6 : undefined;
-    if (version === undefined) return [];
-    const findings: Finding[] = [];
+    if (version === undefined) return findings;
     for (const [path, match] of matches(spec)) {
       if (match.ipVersion !== undefined) {
         findings.push({

@@ -7,6 +7,17 @@ import { change, removal } from "./kernel-module/plan";
 import { schema } from "./kernel-module/schema";
 import { quoted } from "./schemas";
 
+/** What became of the module that was loaded before one that the kernel did not take. */
+const BEFORE: Readonly<Record<string, string>> = {
+  kept: ", and what was there before is in its place",
+  lost: ", nor the one before it again: none is loaded",
+};
+
+const UNSIGNED =
+  "The kernel loads signed modules only, and it is not signed: give sign, a key and a certificate on the host.";
+const untrusted = ({ certificate }: { readonly certificate: string }) =>
+  `The kernel does not trust the key it is signed with: enrol its certificate, ${certificate} (mokutil --import takes it in DER form), and start the host anew.`;
+
 /** A kernel module: built for the kernel that runs, installed, and loaded. */
 export const kernelModule = defineKind({
   token: "netloom:kernel:Module",
@@ -64,7 +75,7 @@ export const kernelModule = defineKind({
     if (desired !== undefined) return change(current, desired);
     return current === undefined ? [] : removal(current);
   },
-  explain(error, { name }) {
+  explain(error, { name, sign }) {
     const headers = /nl-no-headers (\S+)/.exec(error)?.[1];
     if (headers !== undefined) {
       return (
@@ -72,6 +83,9 @@ export const kernelModule = defineKind({
         "(or kernel-devel), or reboot into the kernel whose headers are there"
       );
     }
+    const key = /nl-no-key (\S+)/.exec(error)?.[1];
+    if (key !== undefined)
+      return `the host has no file ${key}, or not one that can be read: sign names the key and the certificate there`;
     const unsigned = /nl-unsigned (.*)/.exec(error)?.[1];
     if (unsigned !== undefined) {
       return (
@@ -82,15 +96,12 @@ export const kernelModule = defineKind({
     const use = /nl-in-use (.*)/.exec(error)?.[1];
     if (use !== undefined)
       return `the kernel module ${name} is in use and stays loaded: ${use}. Remove what uses it first.`;
-    const refused = /nl-not-loaded ([^]*)/.exec(error)?.[1];
+    const [, state = "", refused] = /nl-not-loaded (\w+) ([^]*)/.exec(error) ?? [];
     if (refused !== undefined) {
-      const keys = /Key was rejected|Required key not available|Loading of unsigned module/.test(refused);
-      return (
-        `the kernel did not take the module ${name}, and what was there before is in its place:\n${refused.trim()}` +
-        (keys
-          ? "\nThe kernel does not trust the key it is signed with: enrol its certificate (mokutil --import)."
-          : "")
-      );
+      const advice = /Key was rejected|Required key not available/.test(refused)
+        ? `\n${sign === undefined ? UNSIGNED : untrusted(sign)}`
+        : "";
+      return `the kernel did not take the module ${name}${BEFORE[state] ?? ""}:\n${refused.trim()}${advice}`;
     }
     if (/: No such file or directory[^]*compilation terminated|fatal error: /.test(error))
       return `${error}\nA header in quotes must be among the sources, beside the file that includes it.`;

@@ -1,6 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
 import { found } from "./found";
 import { defineKind, inPlace, replace } from "./kind";
+import { addressesIn, type Addresses } from "./link/addresses";
+import { linksQuery } from "./link/iproute";
+import { addressProblems } from "./netagg-rules/problems";
 import { ruleKey, ruleProblems, schema, sortRules, type Rule } from "./netagg-rules/schema";
 import { canonicalAddress } from "./schemas";
 import type { Query, Step } from "./step";
@@ -15,6 +18,17 @@ const query = (netns: string | undefined): Query => ({
 
 /** A rule of `netagg -L`, with its statistics; `kmod/netagg/README.md` says what is in it. */
 type ListedRule = Rule & { readonly family: string };
+
+/** The link of each path is looked for where it was asked for. */
+function withLinks(rule: Rule, asked: Rule, addresses: Addresses): Rule {
+  const devs = new Map(asked.paths.map(({ address, dev }) => [address, dev]));
+  const paths = rule.paths.map((path) => {
+    const wanted = devs.get(path.address);
+    const dev = wanted === undefined ? undefined : addresses.linkOf(path.address, wanted);
+    return { ...path, ...(dev !== undefined && { dev }) };
+  });
+  return { ...rule, paths };
+}
 
 /** A listed rule in our words: what was asked for, without what is counted. */
 function parseRule(listed: ListedRule): Rule {
@@ -66,12 +80,18 @@ export const netaggRules = defineKind({
   // Which rules belong together is written nowhere on the host.
   locate: () => undefined,
   check: ({ rules }) => ruleProblems(rules),
-  queries: ({ netns }) => [query(netns)],
+  queries: ({ netns }) => [query(netns), linksQuery(netns)],
   observe(facts, specs) {
     const { netns, name = "", module } = specs[0];
     const listed = (found(facts, query(netns)) ?? []) as readonly ListedRule[];
-    const asked = new Set(specs.flatMap((spec) => spec.rules ?? []).map(ruleKey));
-    const there = listed.map(parseRule).filter((rule) => asked.has(ruleKey(rule)));
+    const addresses = addressesIn(facts, netns);
+    // The most wanted last, which then counts.
+    const rules = [...specs].reverse().flatMap((spec) => spec.rules ?? []);
+    const asked = new Map(rules.map((rule) => [ruleKey(rule), rule]));
+    const there = listed.map(parseRule).flatMap((rule) => {
+      const wanted = asked.get(ruleKey(rule));
+      return wanted === undefined ? [] : [withLinks(rule, wanted, addresses)];
+    });
     if (there.length === 0) return undefined;
     return {
       ...(netns !== undefined && { netns }),
@@ -80,7 +100,7 @@ export const netaggRules = defineKind({
       ...(module !== undefined && { module }),
     };
   },
-  plan(current, desired) {
+  plan(current, desired, { facts }) {
     const netns = desired?.netns ?? current?.netns;
     const step = (...args: string[]): Step => ({
       tool: "netagg",
@@ -88,6 +108,14 @@ export const netaggRules = defineKind({
       args,
     });
     const remove = (rule: Rule) => step("-D", rule.role, "-P", endpoint(rule.paths[0]!));
+    if (facts !== undefined && desired !== undefined) {
+      const problems = addressProblems(desired.rules, addressesIn(facts, netns));
+      if (problems.length > 0)
+        throw new Error(
+          `rules of netagg for addresses that are not where they should be: ${problems.join("; ")}. ` +
+            `Give the link the address (ip address show lists them), or name the one it has (set of rules ${desired.name}).`,
+        );
+    }
     const there = new Map((current?.rules ?? []).map((rule) => [ruleKey(rule), rule]));
     const wanted = new Map((desired?.rules ?? []).map((rule) => [ruleKey(rule), rule]));
     const gone = [...there].filter(([key]) => !wanted.has(key)).map(([, rule]) => rule);
@@ -102,11 +130,22 @@ export const netaggRules = defineKind({
       ...added.map(([, rule]) => step("-A", ...words(rule))),
     ];
   },
-  explain(error, { name }) {
+  explain(error, { name, netns, rules }) {
+    const set = `(set of rules ${name})`;
     if (/no netagg tool on this host/.test(error))
-      return `${error}. Build it first: an Executable of the package's kmod/netagg/tool/netagg.c (set of rules ${name}).`;
-    if (/not loaded|No such file or directory/.test(error))
-      return `${error}. The module netagg is not loaded: a KernelModule of the package's kmod/netagg loads it.`;
+      return `${error}. Build it first: an Executable of the package's kmod/netagg/tool/netagg.c ${set}.`;
+    if (/the module is not loaded/.test(error))
+      return `${error}. A KernelModule of the package's kmod/netagg loads it ${set}.`;
+    if (/there is no such rule/.test(error))
+      return `${error}. Somebody deleted it meanwhile: run the update again, with --refresh ${set}.`;
+    if (/the probe port is taken/.test(error)) {
+      const ports = [...new Set(rules.map(({ probePort }) => probePort).filter((port) => port !== 0))];
+      const within = netns === undefined ? "" : `ip netns exec ${netns} `;
+      return (
+        `${error}: UDP port ${ports.join(" or ")}. "${within}ss -lup" names the program: end it, or give the probes ` +
+        `another port on both hosts (probePort, which is probes.port of a NetAggPair) ${set}.`
+      );
+    }
     if (/File exists/.test(error))
       return `${error}. A path of the set ${name} belongs to a rule of somebody else's: netagg -L lists them all.`;
     return undefined;

@@ -1,9 +1,11 @@
 import { found } from "./found";
 import { defineKind, inPlace, replace, type Claim } from "./kind";
+import { linksQuery } from "./link/iproute";
 import { explainRoute } from "./routes/explain";
 import { observeRoutes, type RouteRow } from "./routes/observe";
 import { planRoutes } from "./routes/plan";
 import { schema, type Route } from "./routes/schema";
+import { checkSources } from "./routes/sources";
 import type { Query } from "./step";
 
 export { OUR_PROTOCOL } from "./routes/schema";
@@ -44,6 +46,7 @@ export const routes = defineKind({
     netns: replace("a route cannot move to another namespace"),
     name: replace("the set is known by its name"),
     routes: inPlace(),
+    sourcesOnDev: inPlace({ unset: false }),
   },
   ownership: "object",
   identity: ({ netns, name }) => [...(netns === undefined ? [] : [netns]), SEGMENT, name],
@@ -52,19 +55,26 @@ export const routes = defineKind({
     if (segment !== SEGMENT || identity.length > 3) return undefined;
     return { ...(netns !== undefined && { netns }), name };
   },
-  queries: ({ netns }) => [query(netns)],
+  queries: ({ netns, sourcesOnDev }) => [query(netns), ...(sourcesOnDev === true ? [linksQuery(netns)] : [])],
   observe(facts, specs) {
-    const { netns, name = "" } = specs[0];
+    const { netns, name = "", sourcesOnDev } = specs[0];
     const rows = found(facts, query(netns)) as readonly RouteRow[] | undefined;
     const there = observeRoutes(
       rows ?? [],
       specs.map((spec) => spec.routes),
     );
     if (there.length === 0) return undefined;
-    return { ...(netns !== undefined && { netns }), name, routes: there };
+    return {
+      ...(netns !== undefined && { netns }),
+      name,
+      routes: there,
+      ...(sourcesOnDev !== undefined && { sourcesOnDev }),
+    };
   },
-  plan: (current, desired) =>
-    planRoutes(current?.routes ?? [], desired?.routes ?? [], desired?.netns ?? current?.netns),
+  plan(current, desired, { facts }) {
+    if (desired?.sourcesOnDev === true && facts !== undefined) checkSources(desired, facts);
+    return planRoutes(current?.routes ?? [], desired?.routes ?? [], desired?.netns ?? current?.netns);
+  },
   claims: ({ netns, routes: members }) => members.flatMap((route, index) => claimsOf(route, index, netns)),
   explain: explainRoute,
 });

@@ -22,6 +22,11 @@ export type Query =
   | { readonly tool: "bpf-pins"; readonly path: string }
   /** SHA-256 of files by absolute path; the fact is `Record<path, hexadecimal digits>`, absent files left out. */
   | { readonly tool: "sha256sum"; readonly paths: readonly string[] }
+  /**
+   * Where symbolic links lead, by absolute path; the fact is `Record<path, target>`, empty text for what is there and is
+   * no link, and what is absent left out.
+   */
+  | { readonly tool: "readlink"; readonly paths: readonly string[] }
   /** The C compiler's name and version; the fact is text, empty where there is none. */
   | { readonly tool: "cc"; readonly args: readonly ["--version"] }
   /** A kernel module by name, as it is loaded and installed; the fact is {@link ModuleFact}. */
@@ -69,8 +74,12 @@ export interface ModuleFact {
   readonly release: string;
   /** SHA-256 of the file that is installed for the running kernel in our folder; absent where there is none. */
   readonly installed?: string;
-  /** DKMS versions of it that are registered, and those that are installed for the running kernel. */
-  readonly dkms: { readonly added: readonly string[]; readonly installed: readonly string[] };
+  /** Whether the host has DKMS, versions of it that are registered there, and those installed for the running kernel. */
+  readonly dkms: {
+    readonly isThere: boolean;
+    readonly added: readonly string[];
+    readonly installed: readonly string[];
+  };
   /** Absent where no module of the name is loaded. */
   readonly loaded?: {
     /** Whether it is the one that modprobe(8) would load. */
@@ -162,14 +171,24 @@ export type Step =
   /**
    * A module installed for the running kernel and loaded by modprobe(8), in the place of the one that is loaded. What
    * the executable of `keep` writes of its state in each network namespace is given back to it afterwards. Where the
-   * new one does not load, the one before is loaded again. With `dkms`, DKMS builds it again for each new kernel.
+   * new one does not load, the one before is loaded again; one whose signature or version the kernel does not take is
+   * refused before anything else happens. A module of which the record tells of another kernel is there by DKMS.
    */
   | {
       readonly tool: "module-load";
       readonly module: string;
       readonly object: string;
       readonly keep?: ModuleKeeper;
-      readonly dkms?: { readonly version: string; readonly files: Readonly<Record<string, string>> };
+    }
+  /**
+   * Sources that DKMS, where the host has it, builds for each new kernel, in the place of those that were registered
+   * before; none without a version.
+   */
+  | {
+      readonly tool: "module-dkms";
+      readonly module: string;
+      readonly version?: string;
+      readonly files?: Readonly<Record<string, string>>;
     }
   /** A module taken out of the kernel; refused while it is in use. */
   | { readonly tool: "module-unload"; readonly module: string }
@@ -179,6 +198,11 @@ export type Step =
   | { readonly tool: "write"; readonly path: string; readonly file: FileFact }
   /** A file removed; folders that this leaves empty stay unless named in `prune` (innermost first). */
   | { readonly tool: "remove"; readonly path: string; readonly prune?: readonly string[] }
+  /**
+   * A symbolic link to a file `FOLDER/VERSION/NAME`, in the place of an earlier one to another version of it at once;
+   * refused where anything else is. Missing folders are made.
+   */
+  | { readonly tool: "symlink"; readonly path: string; readonly target: string }
   /** The tool of the module netagg, as it was built on the host. */
   | { readonly tool: "netagg"; readonly netns?: string; readonly args: readonly string[] }
   /** Any other tool, with its arguments as they are. */

@@ -9,7 +9,7 @@ export const messageLimits = {
   "grpc.max_send_message_length": 400 * 1024 * 1024,
 };
 
-const severities = { debug: LogSeverity.DEBUG, info: LogSeverity.INFO, warning: LogSeverity.WARNING };
+const severities = { debug: LogSeverity.DEBUG, status: LogSeverity.INFO, warning: LogSeverity.WARNING };
 
 /** Hands what is to be told to the engine, which shows it with the resource. */
 export class EngineLog {
@@ -29,6 +29,8 @@ export class EngineLog {
     request.setSeverity(severities[severity]);
     request.setMessage(message);
     request.setUrn(urn);
+    // Shown beside the resource until there is another, and forgotten with the run.
+    request.setEphemeral(severity === "status");
     // An engine that has ended hears nothing more; that is no failure of ours.
     const sent = new Promise<void>((resolve) => client.log(request, () => resolve()));
     this.#sending.add(sent);

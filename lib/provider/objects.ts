@@ -1,6 +1,7 @@
 import type { HostSession, LedgerRecord } from "../host/operation";
 import { disagreements } from "../kinds/agree";
 import type { AnyKind, AnySpec, PlanContext } from "../kinds/kind";
+import { longWork } from "../kinds/long-work";
 import type { Facts } from "../kinds/step";
 import { compare } from "./diff";
 import { HalfMadeError, UserError } from "./errors";
@@ -19,6 +20,8 @@ export interface Wanted {
   readonly previous?: AnySpec;
   readonly adopt?: boolean;
   readonly timeoutSeconds?: number;
+  /** Hears what takes long before it begins. */
+  readonly onLongWork?: (what: string) => void;
 }
 
 /** The end of a change. */
@@ -46,6 +49,8 @@ export async function applyObject(session: HostSession, target: Target, wanted: 
       effective = claimed.effective;
       const steps = kind.plan(current, effective, context(target, facts));
       const done = entries(record, claimed.done);
+      const long = longWork(steps);
+      if (long !== undefined) wanted.onLongWork?.(long);
       return steps.length === 0 ? { steps, done } : { steps, intent: entries(record, claimed.intent), done };
     },
   });

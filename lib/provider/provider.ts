@@ -15,8 +15,8 @@ import { Sessions, type OpenSession } from "./sessions";
 import { parseUrn } from "./urn";
 import type { Target } from "./work";
 
-/** Tells the user something about a resource. */
-export type Tell = (severity: "debug" | "info" | "warning", message: string, urn: string) => void;
+/** Tells the user something about a resource; a status is what it is doing just now. */
+export type Tell = (severity: "debug" | "status" | "warning", message: string, urn: string) => void;
 
 /** What the engine calls a resource when it asks for it to be made or changed. */
 export interface Change {
@@ -191,6 +191,7 @@ export class Provider {
           ...(previous && { previous }),
           adopt: common.adopt === true,
           timeoutSeconds: change.timeoutSeconds,
+          onLongWork: (what) => this.tell("status", `${what} on ${host.name}`, urn),
         });
         this.#holders.set(heldKey(target), urn);
         if (olds) this.#noticeRebuilt(urn, host.name, olds.state, machineId);

@@ -1,58 +1,24 @@
-import { openSession, type OpenSession } from "../../lib/host";
 import { executable } from "../../lib/kinds/executable";
-import type { AnyKind, AnySpec } from "../../lib/kinds/kind";
 import { kernelModule } from "../../lib/kinds/kernel-module";
 import { hostState, stateDifferences } from "../../lib/lab/host-state";
-import { applyObject, readObject, removeObject } from "../../lib/provider/objects";
 import { withLab } from "../support/lab";
+import { labObjects } from "../support/lab-objects";
 import { labRelease } from "../support/lab-runner";
 import { keeper, noteModule } from "../support/note-module";
 
 const machines = withLab(["edge"], [], { release: labRelease });
+const { apply, read, remove } = labObjects(machines);
 const name = "nlt_note";
 // Each build of a module takes a while on an emulated processor.
 const whenAsked = process.env.NETLOOM_MODULES === undefined ? test.skip : test;
-
-let session: OpenSession;
 
 /** A shell script on the machine: what an administrator might do there. */
 const sh = async (script: string) => (await machines.lab.ssh("edge", ["sh", "-ec", script])).trim();
 const states = () => hostState((argv) => machines.lab.ssh("edge", argv));
 
-const parse = (kind: AnyKind, input: object) =>
-  (kind.schema as typeof kernelModule.schema).parse(input) as AnySpec;
-const target = (kind: AnyKind, spec: AnySpec) => {
-  const id = ["edge", ...kind.identity(spec)].join("/");
-  return {
-    kind,
-    id,
-    urn: `urn:pulumi:lab::test::${kind.token}::${id}`,
-    host: "edge",
-    stack: "test/lab",
-    secrets: [],
-  };
-};
-async function apply(kind: AnyKind, input: object, more: object = {}): Promise<number> {
-  const spec = parse(kind, input);
-  return (await applyObject(session, target(kind, spec), { desired: spec, create: false, ...more })).steps;
-}
-const read = async (input: object) => {
-  const spec = parse(kernelModule, input);
-  return (await readObject(session, target(kernelModule, spec), spec)).state;
-};
-async function remove(kind: AnyKind, input: object) {
-  const spec = parse(kind, input);
-  return (await removeObject(session, target(kind, spec), { spec, deleteAdopted: false })).removal;
-}
 const version = () => sh(`cat /sys/module/${name}/parameters/version`);
 /** What the module wrote down, in the host's namespace and in one of its own. */
 const notes = () => sh(`cat /proc/net/${name}; ip netns exec side cat /proc/net/${name}`);
-
-beforeAll(() => {
-  const { name: host, address, port, user, hostKey, privateKey } = machines.lab.host("edge");
-  session = openSession({ name: host, address, port, user, hostKey }, { privateKey }, { gatherMs: 1 });
-});
-afterAll(() => session?.close());
 
 whenAsked(
   "a module is built, loaded, kept through a new version, held while it is in use, and goes without a trace",
@@ -79,7 +45,7 @@ whenAsked(
       apply(kernelModule, { ...noteModule(name, { code: "no_such_thing(1)" }), parameters: { loud: "1" } }),
     ).rejects.toThrow(
       new RegExp(
-        `make could not build the module:\\nsrc/${name}\\.c: In function[^]*src/${name}\\.c:\\d+:\\d+: error`,
+        `make could not build it:\\nsrc/${name}\\.c: In function[^]*src/${name}\\.c:\\d+:\\d+: error`,
       ),
     );
     expect([await version(), await notes()]).toEqual(["1", "first\nsecond"]);
@@ -96,11 +62,14 @@ whenAsked(
 
     // Taken out behind our back, and then another one put in its place.
     await sh(`rmmod ${name}`);
-    expect(await read(two)).toMatchObject({ loaded: false });
+    expect(await read(kernelModule, two)).toMatchObject({ loaded: false });
     expect(await apply(kernelModule, two)).toBe(1);
     expect(await version()).toBe("2");
     await sh(`rmmod ${name}; insmod /var/lib/netloom/modules/*/${name}.ko version=9 loud=0`);
-    expect(await read(two)).toMatchObject({ sources: {}, reason: "it was loaded with another loud" });
+    expect(await read(kernelModule, two)).toMatchObject({
+      sources: {},
+      reason: "it was loaded with another loud",
+    });
     await apply(kernelModule, two);
     expect(await version()).toBe("2");
 
@@ -135,24 +104,61 @@ whenAsked(
 );
 
 whenAsked(
-  "a host without the kernel's headers, or one that wants a signature, is told what to do before anything is built",
+  "a host without its kernel's headers is told what to install before anything is built",
   async () => {
-    const module = noteModule(name);
     const build = "/lib/modules/$(uname -r)/build";
     await sh(`mv ${build} ${build}.away`);
-    await expect(apply(kernelModule, module, { create: true })).rejects.toThrow(
-      /the host has no headers of its kernel, \S+: install the package linux-headers-/,
+    try {
+      await expect(apply(kernelModule, noteModule(name), { create: true })).rejects.toThrow(
+        /the host has no headers of its kernel, \S+: install the package linux-headers-/,
+      );
+      await sh(`! ls /var/lib/netloom/modules /sys/module/${name} /etc/modules-load.d/netloom-* 2>/dev/null`);
+    } finally {
+      await sh(`mv ${build}.away ${build}`);
+    }
+    await remove(kernelModule, noteModule(name));
+  },
+);
+
+// The last one: a kernel that is told to take signed modules only does so until it is started again.
+whenAsked(
+  "a kernel that loads signed modules only keeps what is loaded, and the error says why",
+  async () => {
+    await apply(executable, keeper(name), { create: true });
+    const one = noteModule(name);
+    await apply(kernelModule, one, { create: true });
+    await sh(`echo kept >/proc/net/${name}; echo Y >/sys/module/module/parameters/sig_enforce`);
+    const stays = async () => {
+      expect([await version(), await sh(`cat /proc/net/${name}`)]).toEqual(["1", "kept"]);
+      expect(await apply(kernelModule, one)).toBe(0);
+      expect(await sh("ls /var/lib/netloom/modules; ls -A /run/netloom-modules 2>/dev/null || :")).toMatch(
+        /^[0-9a-f]{16}$/,
+      );
+    };
+
+    const two = noteModule(name, { version: 2 });
+    await expect(apply(kernelModule, two)).rejects.toThrow(
+      /loads signed modules only \(module\.sig_enforce is set\)[^]*give sign/,
     );
-    await sh(`mv ${build}.away ${build}; ! ls /var/lib/netloom/modules /sys/module/${name} 2>/dev/null`);
+    await stays();
+
+    const sign = { key: "/root/key.pem", certificate: "/root/key.crt" };
+    await expect(apply(kernelModule, { ...two, sign })).rejects.toThrow(/has no file \/root\/key\.pem/);
+    await stays();
+
     await sh(
-      "mount -t tmpfs none /sys/module/module/parameters; echo Y >/sys/module/module/parameters/sig_enforce",
+      `openssl req -new -x509 -nodes -newkey rsa:2048 -subj /CN=nobody -keyout ${sign.key} -out ${sign.certificate} 2>&1`,
     );
-    await expect(apply(kernelModule, module)).rejects.toThrow(
-      /loads signed modules only \(module\.sig_enforce is set\)/,
+    await expect(apply(kernelModule, { ...two, sign })).rejects.toThrow(
+      /did not take the module nlt_note, and what was there before is in its place:[^]*(Key was rejected|Required key not)[^]*enrol its certificate/,
     );
-    await sh(
-      `umount /sys/module/module/parameters; ! ls /var/lib/netloom/modules /sys/module/${name} 2>/dev/null`,
-    );
-    await remove(kernelModule, module);
+    // What was built is there to be loaded, as soon as the kernel knows the key.
+    expect([await version(), await sh(`cat /proc/net/${name}`)]).toEqual(["1", "kept"]);
+    expect(await apply(kernelModule, one, { previous: { ...two, sign } })).toBe(2);
+    await stays();
+
+    expect(await remove(kernelModule, one)).toBe("removed");
+    expect(await remove(executable, keeper(name))).toBe("removed");
+    await sh(`! ls /var/lib/netloom/modules /sys/module/${name} /lib/modules/*/updates 2>/dev/null`);
   },
 );

@@ -11,6 +11,8 @@ export interface NoteVariant {
   readonly version?: number;
   /** C of its own at the end of the initialisation. */
   readonly code?: string;
+  /** Whether what it knows is carried over to another version, by {@link keeper}. */
+  readonly keep?: boolean;
 }
 
 const source = (name: string, code: string) => `// SPDX-License-Identifier: GPL-2.0
@@ -115,18 +117,20 @@ int main(int argc, char **argv)
 });
 
 /** The inputs of a kernel:Module of it. */
-export function noteModule(name: string, { version = 1, code = "" }: NoteVariant = {}) {
+export function noteModule(name: string, { version = 1, code = "", keep = true }: NoteVariant = {}) {
   const tool = keeper(name);
   return {
     name,
     units: [`src/${name}.c`],
     sources: { [`src/${name}.c`]: source(name, code), "src/version.h": header(version) },
     flags: ["-DNLT"],
-    keep: {
-      executable: executablePath(tool.name, executableDigest(tool)),
-      save: ["save"],
-      clear: ["clear"],
-      restore: ["restore"],
-    },
+    ...(keep && {
+      keep: {
+        executable: executablePath(tool.name, executableDigest(tool)),
+        save: ["save"],
+        clear: ["clear"],
+        restore: ["restore"],
+      },
+    }),
   };
 }

@@ -2,7 +2,7 @@ import type { Demo, Stage } from "./stage";
 import { DemoError, heading, quoted, shown } from "./voice";
 
 /** The receiver's address on each path. */
-const addresses = ["10.0.1.11", "10.0.2.11"] as const;
+const addresses = ["10.10.1.11", "10.10.2.11"] as const;
 
 /** What each path carries, kbit/s: also the weights. */
 const rates = [3000, 1000] as const;
@@ -11,6 +11,7 @@ const rates = [3000, 1000] as const;
 const least = 0.85;
 
 interface Iperf {
+  readonly error?: string;
   readonly end: { readonly sum_received: { readonly bits_per_second: number } };
 }
 
@@ -77,12 +78,14 @@ const told = (rate: number | undefined) => String(Math.round(rate ?? 0)).padStar
 /** What the receiver got of one stream, kbit/s. */
 async function stream(stage: Stage, address: string): Promise<number> {
   const text = await stage.run("sender", "iperf3", "-c", address, "-t", "10", "-O", "2", "-J");
-  return (JSON.parse(text) as Iperf).end.sum_received.bits_per_second / 1000;
+  const { error, end } = JSON.parse(text) as Iperf;
+  if (error !== undefined) throw new DemoError(`iperf3 to ${address}: ${error}`);
+  return end.sum_received.bits_per_second / 1000;
 }
 
 /** How the bytes were shared out, as the module counted them. */
 async function shares(stage: Stage): Promise<void> {
-  const list = await stage.run("sender", "sh", "-c", "/var/lib/netloom/executables/*/netagg -L");
+  const list = await stage.run("sender", "netagg", "-L");
   const rule = (JSON.parse(list) as Rule[]).find(({ role }) => role === "sender");
   const bytes = rule?.paths.map(({ txBytes }) => txBytes) ?? [];
   const all = bytes.reduce((sum, one) => sum + one, 0);

@@ -52,15 +52,56 @@ function kbuildOf({ name, units, flags }: Spec): string {
 export const buildFiles = (spec: Spec): Readonly<Record<string, string>> =>
   KBUILD in spec.sources ? spec.sources : { ...spec.sources, [KBUILD]: kbuildOf(spec) };
 
-/** dkms.conf of a module, for kernels that are installed later (dkms(8)). */
+/** The script that signs what DKMS has built. */
+const SIGN = "netloom-sign";
+
+/**
+ * What DKMS runs when it has built a module that is to be signed. Until then DKMS 3 (Debian 12 and later) has signed it
+ * with a key of its own; 2.8 (Debian 11) signs later, and only by Ubuntu's kmodsign. Of several signatures the kernel
+ * looks at the last. The sum in `log/` says which file has ours last. A failure is none of DKMS's, which else fails the
+ * installation of the kernel: the module stays as it was.
+ */
+const signScript = (name: string, { key, certificate }: NonNullable<Spec["sign"]>) => `#!/bin/sh
+# Netloom wrote this file. DKMS runs it after a build, with the kernel's release and architecture.
+set -e
+trap '[ $? = 0 ] || echo "netloom: ${name} for $1 is not signed with ${key}" >&2; rm -f "$new" "$new.packed"; exit 0' EXIT
+cd "../$1/$2"
+new=$PWD/log/${name}.ko
+for file in module/${name}.ko module/${name}.ko.*; do
+  [ -f "$file" ] || continue
+  # As the kernel takes them apart.
+  case $file in
+    *.gz) unpack="gzip -dc" pack="gzip -9c" ;;
+    *.xz) unpack="xz -dc" pack="xz -c --check=crc32 --lzma2=dict=1MiB" ;;
+    *.zst) unpack="zstd -qdc" pack="zstd -qc" ;;
+    *) unpack=cat pack=cat ;;
+  esac
+  $unpack <"$file" >"$new"
+  "/lib/modules/$1/build/scripts/sign-file" sha256 '${key}' '${certificate}' "$new"
+  $pack <"$new" >"$new.packed"
+  mv -f "$new.packed" "$file"
+  sha256sum <"$file" >log/netloom-signed
+done
+`;
+
+/** The version that DKMS knows the sources by: of a module that is signed it tells how, too. */
+export const dkmsVersion = (spec: Spec): string =>
+  spec.sign === undefined
+    ? moduleDigest(spec)
+    : buildDigest([moduleDigest(spec), signScript(spec.name, spec.sign)]);
+
+/** What DKMS gets of a module, for kernels that are installed later: its sources and dkms.conf (dkms(8)). */
 export const dkmsFiles = (spec: Spec): Readonly<Record<string, string>> => ({
   ...buildFiles(spec),
+  ...(spec.sign && { [SIGN]: signScript(spec.name, spec.sign) }),
   "dkms.conf": [
     `PACKAGE_NAME="netloom-${spec.name}"`,
-    `PACKAGE_VERSION="${moduleDigest(spec)}"`,
+    `PACKAGE_VERSION="${dkmsVersion(spec)}"`,
     `BUILT_MODULE_NAME[0]="${spec.name}"`,
     'DEST_MODULE_LOCATION[0]="/updates/dkms"',
     'AUTOINSTALL="yes"',
+    // DKMS sets these two for whoever reads the file.
+    ...(spec.sign ? [`POST_BUILD="${SIGN} $kernelver $arch"`] : []),
     "",
   ].join("\n"),
 });

@@ -1,7 +1,7 @@
 import { artifactQueries, observeArtifacts, type FoundArtifact } from "../build/artifact";
 import { defined, found } from "../found";
 import type { Facts, FileFact, ModuleFact, Query } from "../step";
-import { artifactOf, bootText, moduleDigest, paths, readOptions } from "./files";
+import { artifactOf, bootText, dkmsVersion, paths, readOptions } from "./files";
 import type { Part, Spec } from "./schema";
 
 const moduleQuery = (name: string): Query => ({ tool: "kernel-module", args: [name] });
@@ -38,7 +38,15 @@ export function observe(facts: Facts, specs: readonly [Part, ...Part[]]): Spec |
   };
   if (first === undefined) {
     // Somebody else's, or what is left of ours without what it was made from.
-    return { name, units: [], sources: {}, flags: [], dkms: true, ...rest, problems: ["build", "load"] };
+    return {
+      name,
+      units: [],
+      sources: {},
+      flags: [],
+      dkms: fact.dkms.added.length > 0,
+      ...rest,
+      problems: ["build", "load"],
+    };
   }
   const spec = first.spec as Spec;
   const build = needsBuild(facts, first, spec, fact);
@@ -48,6 +56,7 @@ export function observe(facts: Facts, specs: readonly [Part, ...Part[]]): Spec |
   return defined({
     ...spec,
     ...rest,
+    dkms: isRegistered(fact, spec),
     ...(problem !== undefined && {
       // What is there was made from no sources that are wanted.
       sources: {},
@@ -59,8 +68,14 @@ export function observe(facts: Facts, specs: readonly [Part, ...Part[]]): Spec |
   });
 }
 
-/** Whether DKMS has built the module of these sources for the kernel that runs. */
-const isByDkms = (spec: Spec, fact: ModuleFact) => fact.dkms.installed.includes(moduleDigest(spec));
+/** Whether DKMS builds it for each new kernel; where there is no DKMS, all is as it is wanted. */
+function isRegistered({ dkms: { isThere, added } }: ModuleFact, spec: Spec): boolean {
+  if (!isThere) return spec.dkms;
+  return spec.dkms ? added.length === 1 && added[0] === dkmsVersion(spec) : added.length > 0;
+}
+
+/** Whether DKMS has built the module of these sources for the kernel that runs, signed as is wanted. */
+const isByDkms = (spec: Spec, fact: ModuleFact) => fact.dkms.installed.includes(dkmsVersion(spec));
 
 function needsBuild(
   facts: Facts,

@@ -7,7 +7,7 @@ import {
   bootText,
   buildFiles,
   dkmsFiles,
-  moduleDigest,
+  dkmsVersion,
   optionsText,
   paths,
 } from "./files";
@@ -24,8 +24,8 @@ export function change(current: Spec | undefined, desired: Spec): readonly Step[
   const { name, sign, keep, dkms } = desired;
   const wanted = artifactOf(desired)!;
   const problems = current?.problems ?? [];
-  const isBuilt =
-    current !== undefined && !problems.includes("build") && isArtifactOf(current, wanted.object);
+  const isThere = current !== undefined && isArtifactOf(current, wanted.object);
+  const isBuilt = isThere && !problems.includes("build");
   const steps: Step[] = [];
   if (!isBuilt) {
     const signing = sign && { sign };
@@ -53,8 +53,12 @@ export function change(current: Spec | undefined, desired: Spec): readonly Step[
       module: name,
       object: wanted.object,
       ...(keep && { keep }),
-      ...(dkms && { dkms: { version: moduleDigest(desired), files: dkmsFiles(desired) } }),
     });
+  }
+  // After it has been loaded: until then the one before is DKMS's.
+  if (isThere ? current.dkms !== dkms : dkms || current?.dkms === true) {
+    const sources = dkms ? { version: dkmsVersion(desired), files: dkmsFiles(desired) } : {};
+    steps.push({ tool: "module-dkms", module: name, ...sources });
   }
   if (!desired.loaded && current?.loaded === true) steps.push({ tool: "module-unload", module: name });
   return [...steps, ...outdated(current, wanted.object)];

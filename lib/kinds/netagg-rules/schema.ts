@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { ip, netnsName, port, safeName, whole } from "../schemas";
+import { interfaceName, ip, netnsName, port, safeName, whole } from "../schemas";
 
 /** Limits of the module: `kmod/netagg/netagg.h`. */
 const MOST_PATHS = 8;
@@ -12,6 +12,9 @@ const path = z.strictObject(
     address: ip.describe("The receiver's address on this path."),
     port: port.describe("The receiver's TCP port on this path, 1 to 65535."),
     weight: whole(1, MOST_WEIGHT).describe("Its share of the bytes among the paths, 1 to 1000000."),
+    dev: interfaceName
+      .optional()
+      .describe("The receiver's link that has the address, for a rule of the receiver. Default: any."),
   },
   { error: "must be an object of address, port and weight" },
 );
@@ -90,12 +93,17 @@ interface RuleProblem {
 /** What is wrong with rules that a schema of one property cannot see. */
 export function ruleProblems(rules: readonly Rule[]): RuleProblem[] {
   const owners = new Map<string, number>();
-  return rules.flatMap(({ role, paths, probeUs, deadUs, encap, probePort }, index) => {
+  return rules.flatMap(({ role, paths, probeUs, deadUs, adapt, encap, probePort }, index) => {
     const found: RuleProblem[] = [];
     const at = (...path: (string | number)[]) => ["rules", index, ...path];
     const family = (address: string) => (address.includes(":") ? "IPv6" : "IPv4");
     const [first] = paths;
-    for (const [nth, { address, port: number }] of paths.entries()) {
+    for (const [nth, { address, port: number, dev }] of paths.entries()) {
+      if (role === "sender" && dev !== undefined)
+        found.push({
+          path: at("paths", nth, "dev"),
+          message: "is a link of the receiver: leave it out here",
+        });
       const key = `${role} ${address} ${number}`;
       const owner = owners.get(key);
       if (owner !== undefined) {
@@ -117,6 +125,8 @@ export function ruleProblems(rules: readonly Rule[]): RuleProblem[] {
       found.push({ path: at("deadUs"), message: `must be at least twice probeUs, which is ${probeUs}` });
     if (encap && probePort === 0)
       found.push({ path: at("encap"), message: "travels by the port of the probes, which is 0" });
+    if (adapt && probePort === 0)
+      found.push({ path: at("adapt"), message: "goes by what the probes measure, and their port is 0" });
     return found;
   });
 }

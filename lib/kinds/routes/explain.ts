@@ -1,5 +1,17 @@
 import type { RoutesSpec } from "./schema";
 
+/** How the kernel refuses a source address that is not the host's, in IPv4 and IPv6. */
+const FOREIGN_SOURCE = /Invalid prefsrc address|Invalid source address/;
+
+/** The sources that a set names, with their links: one of them is meant. */
+function sourcesOf({ routes }: RoutesSpec): string {
+  const told = routes.flatMap(({ source, dev }) =>
+    source === undefined ? [] : [dev === undefined ? source : `${source} over ${dev}`],
+  );
+  const all = [...new Set(told)];
+  return all.length > 1 ? `, and one of these is not: ${all.join(", ")}` : `: ${all.join("")} is not`;
+}
+
 /** What the kernel or iproute2 says of a route, and what it means for who wrote it. */
 const MEANINGS: readonly (readonly [RegExp, string])[] = [
   [
@@ -22,10 +34,7 @@ const MEANINGS: readonly (readonly [RegExp, string])[] = [
     /Device for nexthop is not up|Network is down|Nexthop device is not up/,
     "The link named by `dev` is down: a route needs it up",
   ],
-  [
-    /Invalid prefsrc address|Invalid source address/,
-    "`source` must be an address of the host itself, in this namespace",
-  ],
+  [FOREIGN_SOURCE, "`source` must be an address of the host itself, in this namespace"],
   [
     /Nexthop has invalid scope|Invalid scope/,
     "`scope` must be wider than that of the way to the router: leave it out",
@@ -37,7 +46,9 @@ const MEANINGS: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** Turns what the kernel said of a route into what the user can do. */
-export function explainRoute(error: string, { name }: RoutesSpec): string | undefined {
+export function explainRoute(error: string, spec: RoutesSpec): string | undefined {
   const meaning = MEANINGS.find(([words]) => words.test(error))?.[1];
-  return meaning === undefined ? undefined : `${error}. ${meaning} (set of routes ${name}).`;
+  if (meaning === undefined) return undefined;
+  const sources = FOREIGN_SOURCE.test(error) ? sourcesOf(spec) : "";
+  return `${error.replace(/\.$/, "")}. ${meaning}${sources} (set of routes ${spec.name}).`;
 }

@@ -292,6 +292,13 @@ export const schema = z.strictObject({
     })
     .overwrite((routes) => sortRoutes(routes))
     .describe("The routes, in any order. Routes of others stay as they are."),
+  sourcesOnDev: z
+    .boolean({ error: "must be true or false" })
+    .optional()
+    .describe(
+      "Whether each `source` must be an address of the route's `dev`, before any route is changed. Default: any address " +
+        "of the host will do, as for the kernel.",
+    ),
 });
 
 /** The spec of a set of routes in its canonical form. */

@@ -1,5 +1,19 @@
 import { execFileSync } from "node:child_process";
-import { appendFileSync, existsSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import * as fc from "fast-check";
 import { executable, executableDigest, executablePath } from "../../../lib/kinds/executable";
 import { converges } from "../../support/converge";
@@ -8,7 +22,11 @@ import { closeShared, run } from "../../support/host";
 const name = `nlt-${process.pid}`;
 const owner = { owner: "netloom:test" };
 
-const input = (greeting: number, code = "", flags: string[] = []) => ({
+const folder = mkdtempSync(join(tmpdir(), "nlt-links-"));
+const link = join(folder, "sbin", name);
+
+const input = (greeting: number, code = "", flags: string[] = [], more: { readonly link?: string } = {}) => ({
+  ...more,
   name,
   units: ["main.c", "lib/greet.c"],
   sources: {
@@ -46,12 +64,19 @@ afterAll(async () => {
     if (current) await run(executable.plan(current, undefined, owner));
   }
   await closeShared();
+  rmSync(folder, { recursive: true });
 });
 
 test("an executable converges from any sources to any others, also after an interruption", async () => {
-  const specs = fc.constantFrom(input(1), input(2), input(1, "", ["-DMORE=3"]));
-  await converges({ kind: executable, specs, run, cases: 6, interruptions: 1 });
+  const specs = fc.constantFrom(
+    input(1, "", [], { link }),
+    input(2, "", [], { link }),
+    input(1, "", ["-DMORE=3"], { link: `${link}-other` }),
+    input(2),
+  );
+  await converges({ kind: executable, specs, run, cases: 8, interruptions: 2 });
   expect(existsSync(fileOf(parse(1)))).toBe(false);
+  expect(readdirSync(join(folder, "sbin"))).toEqual([]);
 });
 
 test("a changed header builds another, which takes the place of the one before", async () => {
@@ -120,4 +145,46 @@ test("what a host lacks is named with what to install", async () => {
     const error = await make(spec).catch((thrown: unknown) => String(thrown));
     expect(executable.explain?.(error as string, spec)).toMatch(message);
   }
+});
+
+test("a link leads to each version in turn, is made again, moves, and goes when it is not wanted", async () => {
+  const linked = (greeting: number, path: string) => parse(greeting, "", [], { link: path });
+  const [one, two, moved, none] = [linked(1, link), linked(2, link), linked(2, `${link}-2`), linked(2, "")];
+  made.push(one, two, moved, none);
+  expect(await make(one)).toEqual(one);
+  expect(execFileSync(link, { encoding: "utf8" }).trim()).toBe("1");
+  rmSync(link);
+  expect(await look(one)).toMatchObject({ link: "", sources: one.sources });
+  expect(await make(one)).toEqual(one);
+  expect(await make(two, one)).toEqual(two);
+  expect(readlinkSync(link)).toBe(fileOf(two));
+  expect(await make(moved, two)).toEqual(moved);
+  expect([existsSync(link), readlinkSync(`${link}-2`)]).toEqual([false, fileOf(two)]);
+  expect(await make(none, moved)).toEqual(none);
+  expect([existsSync(`${link}-2`), existsSync(fileOf(two))]).toEqual([false, true]);
+});
+
+test("something else in the link's place stays as it is, and is told of before anything is built", async () => {
+  mkdirSync(join(folder, "sbin"), { recursive: true });
+  const spec = parse(33, "", [], { link });
+  const foreign = [
+    { put: () => writeFileSync(link, "theirs"), is: () => readFileSync(link, "utf8") === "theirs" },
+    { put: () => symlinkSync("/bin/true", link), is: () => readlinkSync(link) === "/bin/true" },
+  ];
+  for (const { put, is } of foreign) {
+    put();
+    const facts = await run([], executable.queries(spec));
+    expect(() => executable.plan(undefined, spec, { ...owner, facts })).toThrow(
+      `something that is not ours is at ${link}: move it away, or give the executable another link`,
+    );
+    // One that comes in between is met by the step itself.
+    const failure = run([{ tool: "symlink", path: link, target: fileOf(spec) }]);
+    await expect(failure).rejects.toThrow(`linking ${link} failed: something else is in its place`);
+    await failure.catch((error: Error) =>
+      expect(executable.explain?.(error.message, spec)).toMatch(/move it away/),
+    );
+    expect(is()).toBe(true);
+    rmSync(link);
+  }
+  expect(existsSync(fileOf(spec))).toBe(false);
 });

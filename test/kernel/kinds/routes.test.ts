@@ -131,3 +131,19 @@ test("what the kernel says of a router that no link leads to is told in the user
   );
   expect(routes.explain?.(String(error), bad)).toMatch(/router .*subnet.*set of routes set/s);
 });
+
+test("a source on another link is the kernel's to take, and refused where it must be on its own", async () => {
+  const source = { destination: "10.99.0.0/16", dev: "w0", source: "10.0.0.1" };
+  const free = routes.schema.parse({ netns, name: "sources", routes: [source] });
+  const strict = { ...free, sourcesOnDev: true };
+  const look = async () => run([], routes.queries(strict));
+  const facts = await look();
+  expect(routes.observe(facts, [strict])).toBeUndefined();
+  expect(() => routes.plan(undefined, strict, { owner: "netloom:test", facts })).toThrow(
+    /10\.0\.0\.1 is on v0, not on w0; w0 has 10\.0\.1\.1/,
+  );
+  await run(routes.plan(undefined, free, { owner: "netloom:test", facts }));
+  const there = routes.observe(await look(), [free]);
+  expect(there).toEqual(free);
+  await run(routes.plan(there, undefined, { owner: "netloom:test" }));
+});

@@ -1,5 +1,7 @@
 import { spawnSync } from "node:child_process";
 import fc from "fast-check";
+import { bpfPreamble } from "../../../lib/host/bpf-tools";
+import { buildPreamble } from "../../../lib/host/build-tools";
 import {
   answers,
   type Command,
@@ -7,6 +9,10 @@ import {
   framingPreamble,
   renderExchange,
 } from "../../../lib/host/exchange";
+import { lockPreamble } from "../../../lib/host/lock";
+import { modulePreamble } from "../../../lib/host/module-tools";
+import { netaggPreamble } from "../../../lib/host/netagg-tool";
+import { stepPreamble } from "../../../lib/host/render-step";
 
 const nonce = "nl0123456789abcdef";
 
@@ -77,7 +83,7 @@ test("the end is seen once, however the stream is cut", () => {
 
 test("an exchange of which only the beginning arrives runs nothing at all", () => {
   const whole = `${framingPreamble(nonce)}\n${renderExchange(1, [{ script: "echo ran" }, { script: "cat <<'E'\nran\nE" }])}`;
-  for (let length = whole.indexOf("{\nnl_x=1") + 1; length < whole.length - 3; length += 1) {
+  for (let length = whole.indexOf("{\nnl_exchange=1") + 1; length < whole.length - 3; length += 1) {
     const ran = spawnSync("sh", { input: whole.slice(0, length) }).stdout.toString();
     expect(ran).not.toContain("ran");
   }
@@ -89,4 +95,16 @@ test("what follows the last marker is the connection's own word", () => {
     Buffer.from(`noise\n\n${nonce} 7 begin 0\nerror of a command\n${nonce} 7 0 1\nclient_loop: gone\n`),
   );
   expect(reader.unframed()).toBe("client_loop: gone\n");
+});
+
+test("nothing that a shell is taught takes the words that tell answers apart", () => {
+  for (const preamble of [
+    stepPreamble,
+    bpfPreamble,
+    buildPreamble,
+    modulePreamble,
+    netaggPreamble,
+    lockPreamble,
+  ])
+    expect(preamble).not.toMatch(/\bnl_(framed_by|exchange|status|failed|mark)\b/);
 });

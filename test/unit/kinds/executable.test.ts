@@ -52,6 +52,17 @@ test.each(["../m", "-lm", "m x", "$(id)", ""])("%j is no library", (library) => 
   expect(executable.schema.safeParse({ ...input, libraries: [library] }).success).toBe(false);
 });
 
+test.each([
+  "usr/local/sbin/probe",
+  "/usr/../etc/probe",
+  "/usr/local/sbin/",
+  "/proc/1/x",
+  "/var/lib/netloom/x",
+  "/a b",
+])("%j is no place for a link", (link) => {
+  expect(executable.schema.safeParse({ ...input, link }).success).toBe(false);
+});
+
 test("what is compiled must be among the sources, and what is reported cannot be set", () => {
   const wrong = executable.schema.parse({ ...input, units: ["a.c", "b.c"], problem: "none" });
   expect(executable.check?.(wrong)).toEqual([

@@ -169,6 +169,10 @@ describe("what is refused", () => {
     ],
     [{ clampMss: [{ mss: 100 }] }, /^clampMss\.0\.mss: .*536 to 65495/],
     [{ clampMss: [{ mss: "pmtu", inInterface: "a", output: true }] }, /^clampMss\.0\.output: /],
+    [
+      { clampMss: [{ mss: "pmtu" }, { mss: 1200 }, { mss: "pmtu", output: true }] },
+      /^clampMss\.2: is clampMss\[0\] once more, but for output/,
+    ],
     [inForward({ action: "jump" }), /^forward\.rules\.0\.action: must be one of accept, drop, reject/],
     [
       inForward({ action: "drop", destinationPort: 22 }),

@@ -1,5 +1,11 @@
 import { kernelModule } from "../../../lib/kinds/kernel-module";
-import { moduleDigest, modulePath, optionsText, bootText } from "../../../lib/kinds/kernel-module/files";
+import {
+  dkmsVersion,
+  moduleDigest,
+  modulePath,
+  optionsText,
+  bootText,
+} from "../../../lib/kinds/kernel-module/files";
 import type { Fact, Facts, ModuleFact } from "../../../lib/kinds/step";
 
 const input = {
@@ -43,7 +49,7 @@ function facts({
   const value: ModuleFact = {
     release: "6.1",
     installed: SUM,
-    dkms: { added: [], installed: [] },
+    dkms: { isThere: false, added: [], installed: [] },
     loaded,
     ...module,
   };
@@ -62,6 +68,10 @@ function facts({
     },
   };
 }
+/** What DKMS knows, on a host that has it. */
+const dkms = (change: Partial<ModuleFact["dkms"]> = {}) => ({
+  dkms: { isThere: true, added: [moduleDigest(spec)], installed: [], ...change },
+});
 const tools = (steps: readonly { tool: string }[]) => steps.map(({ tool }) => tool).join(" ");
 const look = (host: Host, ...earlier: (typeof spec)[]) =>
   kernelModule.observe(facts(host), [spec, ...earlier]);
@@ -73,14 +83,15 @@ test("a module that is as wanted needs nothing", () => {
 
 test("what is not there is built, configured and then loaded", () => {
   const steps = kernelModule.plan(undefined, spec, owner);
-  expect(tools(steps)).toBe("kbuild write write module-load");
+  expect(tools(steps)).toBe("kbuild write write module-load module-dkms");
   expect(steps[0]).toMatchObject({
     module: "nlt",
     object: file(spec),
     files: { Kbuild: "obj-m := nlt.o\nnlt-y := a.o b.o\nccflags-y := -I$(src)\n" },
   });
-  expect(steps[3]).toMatchObject({
-    dkms: { files: { "dkms.conf": expect.stringContaining(`PACKAGE_VERSION="${moduleDigest(spec)}"`) } },
+  expect(steps[4]).toMatchObject({
+    version: moduleDigest(spec),
+    files: { "dkms.conf": expect.stringContaining(`PACKAGE_VERSION="${moduleDigest(spec)}"`) },
   });
 });
 
@@ -124,6 +135,13 @@ const drifts: [string, Host, object, string][] = [
     { loadAtBoot: false },
     "write",
   ],
+  ["DKMS does not know", { module: dkms({ added: [] }) }, { dkms: false }, "module-dkms"],
+  [
+    "DKMS knows in another version",
+    { module: dkms({ added: ["0".repeat(16)] }) },
+    { dkms: false },
+    "module-dkms",
+  ],
 ];
 test.each(drifts)("one that %s shows, and is put right by what that takes", (_, host, shown, steps) => {
   const current = look(host)!;
@@ -137,8 +155,8 @@ test("a new version is built before it takes the place of the old one, which goe
   const current = kernelModule.observe(facts({ built: [other] }), [spec, other])!;
   expect(current.sources).toEqual(other.sources);
   const steps = kernelModule.plan(current, spec, owner);
-  expect(tools(steps)).toBe("kbuild module-load remove remove");
-  expect(steps.slice(2)).toEqual([
+  expect(tools(steps)).toBe("kbuild module-load module-dkms remove remove");
+  expect(steps.slice(3)).toEqual([
     expect.objectContaining({ path: file(other).replace(/\.ko$/, ".record") }),
     expect.objectContaining({ path: file(other) }),
   ]);
@@ -151,9 +169,54 @@ test("an upgrade that was interrupted after the build goes on with loading", () 
   expect(tools(kernelModule.plan(current, spec, owner))).toBe("module-load remove remove");
 });
 
-test("DKMS's module for a kernel that came later is as wanted", () => {
-  const dkms = { added: [moduleDigest(spec)], installed: [moduleDigest(spec)] };
-  expect(look({ release: "6.0", module: { installed: undefined, dkms } })).toEqual(spec);
+test("DKMS's module for a kernel that came later is as wanted, and is loaded without a build", () => {
+  const host = {
+    release: "6.0",
+    module: { installed: undefined, ...dkms({ installed: [moduleDigest(spec)] }) },
+  };
+  expect(look(host)).toEqual(spec);
+  const unloaded = look({ ...host, module: { ...host.module, loaded: undefined } });
+  expect(tools(kernelModule.plan(unloaded, spec, owner))).toBe("module-load");
+});
+
+test("a host with DKMS has it build the module where that is wanted, and only there", () => {
+  expect(look({ module: dkms() })).toEqual(spec);
+  const own = parse({ dkms: false });
+  const known = kernelModule.observe(facts({ module: dkms() }), [own])!;
+  expect(known.dkms).toBe(true);
+  expect(kernelModule.plan(known, own, owner)).toEqual([{ tool: "module-dkms", module: "nlt" }]);
+  expect(kernelModule.observe(facts({ module: dkms({ added: [] }) }), [own])).toEqual(own);
+});
+
+test("a module that is signed is DKMS's under another version, which tells it to sign with the key", () => {
+  const sign = { key: "/etc/keys/a.pem", certificate: "/etc/keys/a.crt" };
+  const signed = parse({ sign });
+  const [step] = kernelModule.plan({ ...signed, dkms: false }, signed, owner);
+  expect(step).toMatchObject({
+    tool: "module-dkms",
+    version: dkmsVersion(signed),
+    files: {
+      "dkms.conf": expect.stringMatching(/^POST_BUILD="netloom-sign \$kernelver \$arch"$/m) as unknown,
+      "netloom-sign": expect.stringMatching(
+        /^#!\/bin\/sh\n[^]*sign-file" sha256 '\/etc\/keys\/a\.pem' '\/etc\/keys\/a\.crt' "\$new"\n/,
+      ) as unknown,
+    },
+  });
+  const look = (version: string) =>
+    kernelModule.observe(
+      facts({
+        built: [signed],
+        release: "6.0",
+        module: { installed: undefined, dkms: { isThere: true, added: [version], installed: [version] } },
+      }),
+      [signed],
+    );
+  expect(look(dkmsVersion(signed))).toEqual(signed);
+  // What DKMS was told of without a key is neither registered nor built as is wanted.
+  const unsigned = look(moduleDigest(signed))!;
+  expect(unsigned).toMatchObject({ dkms: false, reason: expect.stringMatching(/built for 6\.0/) as unknown });
+  expect(tools(kernelModule.plan(unsigned, signed, owner))).toBe("kbuild module-load module-dkms");
+  expect(dkmsVersion(spec)).toBe(moduleDigest(spec));
 });
 
 test("a loaded module of somebody else's is there, and not ours", () => {
@@ -225,7 +288,16 @@ test("what a host says becomes what to do about it", () => {
   expect(explain("nl-in-use 2 references: rmmod: ERROR")).toMatch(
     /nlt is in use and stays loaded: 2 references/,
   );
-  expect(explain("nl-not-loaded modprobe: ERROR: Key was rejected by service")).toMatch(
-    /did not take[^]*enrol its certificate/,
+  expect(explain('host "e": nl-no-key /etc/keys/a.pem')).toMatch(/the host has no file \/etc\/keys\/a\.pem/);
+  const rejected = "modprobe: ERROR: could not insert 'nlt': Key was rejected by service";
+  expect(explain(`nl-not-loaded kept ${rejected}`)).toMatch(
+    /did not take the module nlt, and what was there before is in its place:[^]*rejected[^]*signed modules only.*give sign/,
+  );
+  const sign = { key: "/etc/keys/a.pem", certificate: "/etc/keys/a.crt" };
+  expect(kernelModule.explain?.(`nl-not-loaded none ${rejected}`, { ...spec, sign })).toMatch(
+    /did not take the module nlt:[^]*does not trust the key it is signed with: enrol its certificate, \/etc\/keys\/a\.crt \(mokutil/,
+  );
+  expect(explain("nl-not-loaded lost modprobe: ERROR: No such device")).toMatch(
+    /did not take the module nlt, nor the one before it again: none is loaded:\nmodprobe[^]*No such device$/,
   );
 });

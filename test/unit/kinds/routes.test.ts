@@ -328,6 +328,18 @@ describe("what others may want to know", () => {
     expect(told).toMatch(meaning);
   });
 
+  test("a source that is not the host's is named, with its link", () => {
+    const told = (...sources: string[]) =>
+      routes.explain?.(
+        "Error: Invalid prefsrc address.",
+        spec(...sources.map((source, nth) => ({ ...router, destination: `10.${nth}.0.0/16`, source }))),
+      );
+    expect(told("10.0.0.9")).toMatch(/prefsrc address\. .*namespace: 10\.0\.0\.9 over v0 is not \(set of/);
+    expect(told("10.0.0.9", "10.0.0.8", "10.0.0.9")).toMatch(
+      /one of these is not: 10\.0\.0\.9 over v0, 10\.0\.0\.8 over v0 \(set of routes/,
+    );
+  });
+
   test("an error without a meaning is left as it is", () => {
     expect(routes.explain?.("RTNETLINK answers: Out of memory", spec(router))).toBeUndefined();
   });
@@ -342,4 +354,44 @@ test("a look that failed is no absence", () => {
       spec(router),
     ]),
   ).toBeUndefined();
+});
+
+describe("routes whose sources must be on their links", () => {
+  const links = {
+    v0: ["10.0.0.1"],
+    w0: [],
+    lo: ["127.0.0.1", "2001:DB8:0::1"],
+  };
+  const facts = {
+    get: () => ({
+      ok: true as const,
+      value: Object.entries(links).map(([ifname, addresses]) => ({
+        ifname,
+        addr_info: addresses.map((local) => ({ local, prefixlen: local.includes(":") ? 64 : 24 })),
+      })),
+    }),
+  };
+  const strict = (...members: RouteInput[]) => ({ ...spec(...members), sourcesOnDev: true });
+  const steps = (desired: ReturnType<typeof spec>) => routes.plan(undefined, desired, { owner: "x", facts });
+  const over = (dev: string, source: string): RouteInput => ({ destination: "10.9.0.0/16", dev, source });
+
+  test("are put in where each is, in any spelling, and links are looked at for that alone", () => {
+    expect(steps(strict(over("v0", "10.0.0.1")))).toHaveLength(1);
+    const ipv6 = { destination: "2001:db8:9::/48", dev: "lo", source: "2001:db8::1" };
+    expect(steps(strict(ipv6, { destination: "10.8.0.0/16", dev: "w0" }))).toHaveLength(2);
+    expect(routes.queries(strict(router))).toHaveLength(2);
+    expect(routes.queries(spec(router))).toHaveLength(1);
+  });
+
+  test("are refused with what the link has where one is elsewhere, and only where that is asked for", () => {
+    expect(() => steps(strict(over("w0", "10.0.0.1"), { destination: "10.7.0.0/16", dev: "v0" }))).toThrow(
+      /10\.0\.0\.1 is on v0, not on w0; w0 has none\. Give the link the address/,
+    );
+    expect(() => steps(strict(over("v0", "10.0.0.9")))).toThrow(
+      /10\.0\.0\.9 is no address of this host; v0 has 10\.0\.0\.1\/24\. .* \(set of routes set\)/,
+    );
+    expect(() => steps(strict(over("v9", "10.0.0.1")))).toThrow(/is on v0, not on v9; there is no link v9/);
+    expect(steps(spec(over("w0", "10.0.0.1")))).toHaveLength(1);
+    expect(routes.plan(strict(over("w0", "10.0.0.1")), undefined, { owner: "x", facts })).toHaveLength(1);
+  });
 });
