@@ -54,7 +54,15 @@ export { KernelModule, type KernelModuleProps, type ModuleKeeper, type ModuleSig
 export { Link, type LinkProps } from "./link";
 export { LinkHandle, type ILink } from "./link-handle";
 export { Namespace, type NamespaceProps } from "./namespace";
-export { NetAggPair, type NetAggPairProps, type NetAggPath, type NetAggProbes } from "./netagg";
+export {
+  NetAggPair,
+  type ChosenBackend,
+  type NetAggEnd,
+  type NetAggPairProps,
+  type NetAggPath,
+  type NetAggProbes,
+  type NetAggReceiver,
+} from "./netagg";
 export { Packages, type PackagesProps } from "./packages";
 export { PolicyRules, type PolicyRule, type PolicyRulesProps } from "./policy-rules";
 export { Router, type RouterProps } from "./router";

@@ -1,2 +1,3 @@
+export type { ChosenBackend } from "./backend";
 export { NetAggPair } from "./pair";
-export type { NetAggPairProps, NetAggPath, NetAggProbes } from "./props";
+export type { NetAggEnd, NetAggPairProps, NetAggPath, NetAggProbes, NetAggReceiver } from "./props";

@@ -1,31 +1,42 @@
-import type { Construct, IConstruct } from "constructs";
 import { join } from "node:path";
-import { Composite } from "../../lib/synth";
+import { isDeepStrictEqual } from "node:util";
+import { Composite, type LifecycleProps } from "../../lib/synth";
 import { Executable } from "../executable";
-import type { Host } from "../host";
 import { KernelModule, type ModuleSigning } from "../kernel-module";
 import { packagedSources, sourcesIn } from "../sources";
 
-/** What the build of the module may need. */
-export interface NetAggBuild {
-  readonly packages?: readonly string[];
-  readonly sign?: ModuleSigning;
+/** How the module is built and kept. */
+export interface NetAggBuild extends Pick<LifecycleProps, "adopt" | "protect" | "timeouts"> {
+  readonly packages?: readonly string[] | undefined;
+  readonly sign?: ModuleSigning | undefined;
 }
 
 /** The module netagg and its tool on one host, for all the pairs that the host is part of. */
 export class NetAggInstallation extends Composite {
-  /** Version of the module. */
-  readonly version: string;
+  #build: NetAggBuild | undefined;
+  #version = "";
 
-  constructor(scope: Construct, id: string, { packages, sign }: NetAggBuild) {
-    super(scope, id);
+  /** Version of the module, once all pairs have said what they want of it. */
+  get version(): string {
+    return this.#version;
+  }
+
+  /** Makes both, in the place of what was made before a later pair said more. */
+  make(build: NetAggBuild): void {
+    if (isDeepStrictEqual(build, this.#build)) return;
+    this.#build = build;
+    for (const { node } of this.node.children) this.node.tryRemoveChild(node.id);
+    const { packages, sign, ...lifecycle } = build;
     const folder = join(packagedSources("kmod"), "netagg");
     const tool = new Executable(this, "tool", {
+      ...lifecycle,
       name: "netagg",
+      link: "/usr/local/sbin/netagg",
       folder,
       sources: sourcesIn(folder, "tool"),
     });
     const module = new KernelModule(this, "kernel", {
+      ...lifecycle,
       name: "netagg",
       folder,
       // What the tool writes is what it reads.
@@ -34,14 +45,6 @@ export class NetAggInstallation extends Composite {
       ...(sign && { sign }),
     });
     if (packages !== undefined) tool.node.addDependency(module.node.findChild("packages"));
-    this.version = module.version;
+    this.#version = module.version;
   }
-}
-
-/** The installation of a host; made when it is first asked for, after what is given. */
-export function netaggOn(host: Host, build: NetAggBuild, after: readonly IConstruct[]): NetAggInstallation {
-  const known = host.node.tryFindChild("netagg");
-  const made = known instanceof NetAggInstallation ? known : new NetAggInstallation(host, "netagg", build);
-  made.node.addDependency(...after);
-  return made;
 }

@@ -1,20 +1,17 @@
 import type { Construct, IConstruct } from "constructs";
+import type { Finding } from "../../lib/kinds/kind";
 import { netaggRules } from "../../lib/kinds/netagg-rules";
-import { networkOf } from "../../lib/kinds/schemas";
-import { addFindings, Composite, KernelObject, type PropertyPath } from "../../lib/synth";
+import { addFindings, Composite, KernelObject, lifecycleOf, type PropertyPath } from "../../lib/synth";
 import type { Host } from "../host";
-import { PolicyRules } from "../policy-rules";
-import { StaticRoutes, type StaticRoute } from "../static-routes";
-import { Sysctls } from "../sysctls";
-import { backendFindings, chooseBackend, type ChosenBackend } from "./backend";
-import { netaggOn } from "./installation";
-import { mptcp } from "./mptcp";
-import type { NetAggPairProps, NetAggPath } from "./props";
-
-const FIRST_TABLE = 7481;
-
-/** An address without its prefix length. */
-export const bare = (address: string) => address.split("/", 1)[0] ?? "";
+import { chooseBackend, type ChosenBackend } from "./backend";
+import { clashes } from "./clashes";
+import { endsOf, type PairEnd, type Role } from "./ends";
+import { findingsOfProps } from "./findings";
+import { setName } from "./names";
+import { bare, routing } from "./paths";
+import { DEAD_AFTER_INTERVALS, DEAD_AFTER_MS, type NetAggPairProps } from "./props";
+import { Shared } from "./shared";
+import { freeTables } from "./tables";
 
 /**
  * TCP connections from a sender to a receiver that use several paths at once, by weight, without the applications
@@ -41,20 +38,20 @@ export class NetAggPair extends Composite {
 
   constructor(scope: Construct, id: string, props: NetAggPairProps) {
     super(scope, id);
-    const { sender, receiver } = props;
+    const findings = [...findingsOfProps(props)];
+    addFindings(this, () => findings);
+    // What is built on wrong props would only repeat what is wrong with them.
+    if (findings.length > 0) {
+      this.backend = { backend: "module", reason: "nothing is made while the pair's props are wrong" };
+      return;
+    }
     this.backend = chooseBackend(props);
-    const routing = this.#routing(receiver.host, receiver.paths, props.firstTable ?? FIRST_TABLE);
-    sender.host.enableForwarding();
-    receiver.host.enableForwarding();
-    if (this.backend.backend === "mptcp") mptcp(this, props, routing);
-    else this.#module(props, routing);
-    addFindings(this, () => [
-      ...receiver.paths.flatMap(pathFindings),
-      ...(sender.host === receiver.host
-        ? [{ path: ["receiver", "host"], message: "is the sender's: the paths lead to another host" }]
-        : []),
-      ...backendFindings(props),
-    ]);
+    const first = props.firstTable ?? freeTables(tablesOn(props.receiver.host));
+    const ends = endsOf(this.node.path, props, this.backend.backend, first ?? 0);
+    if (first === undefined)
+      findings.push({ path: ["firstTable"], message: "there are no eight tables left: name the first one" });
+    else findings.push(...clashesOf(ends));
+    if (first !== undefined && findings.length === 0) this.#build(props, ends, first);
   }
 
   protected override outputs() {
@@ -62,62 +59,43 @@ export class NetAggPair extends Composite {
     return { backend: `${backend}: ${reason}` };
   }
 
-  /** What lets the receiver answer by the path that is asked about; what is made of it comes before the rest. */
-  #routing(host: Host, paths: readonly NetAggPath[], first: number): readonly IConstruct[] {
-    const links = [...new Set(paths.map((path) => path.interface))];
-    const settings = new Sysctls(this, "settings", {
-      namespace: host,
-      name: `${this.node.path}`.replaceAll("/", "."),
-      values: Object.fromEntries(
-        ["all", ...links].flatMap((link) => [
-          // One answers ARP only for the addresses of the link that is asked on, and takes packets that the table of
-          // another link would answer to.
-          [`net/ipv4/conf/${link}/arp_filter`, "1"],
-          [`net/ipv4/conf/${link}/rp_filter`, "2"],
-        ]),
-      ),
-    });
-    const routes = new StaticRoutes(this, "routes", {
-      namespace: host,
-      name: `${this.node.id}-paths`,
-      routes: paths.flatMap((path, index) => routesOf(path, first + index)),
-    });
-    const rules = new PolicyRules(this, "rules", {
-      namespace: host,
-      name: `${this.node.id}-paths`,
-      rules: paths.map(({ address }, index) => ({
-        priority: first + index,
-        from: `${bare(address)}/${address.includes(":") ? 128 : 32}`,
-        table: first + index,
-      })),
-    });
-    rules.node.addDependency(routes);
-    return [settings, routes, rules];
+  #build(props: NetAggPairProps, ends: readonly PairEnd[], firstTable: number): void {
+    const { sender, receiver } = props;
+    for (const end of ends) Shared.on(end.host).join(end);
+    sender.host.enableForwarding();
+    receiver.host.enableForwarding();
+    const { routes, rules } = routing(this, props, firstTable);
+    // The settings name links, which are there before routes lead out of them.
+    const settings = Shared.on(receiver.host).settings(routes);
+    const before = [settings, routes, rules];
+    if (this.backend.backend === "module") this.#module(props, before);
+    // In any order: a host may be the sender of one pair and the receiver of another.
+    else for (const { host } of ends) Shared.on(host).mptcp(...before);
   }
 
   #module(props: NetAggPairProps, routing: readonly IConstruct[]): void {
-    const { sender, receiver, port, packages, sign } = props;
-    const build = { ...(packages && { packages }), ...(sign && { sign }) };
-    const shared = {
-      paths: receiver.paths.map((path) => ({
+    const { sender, receiver, port } = props;
+    const pathsOf = (role: Role) =>
+      receiver.paths.map((path) => ({
         address: bare(path.address),
         port: path.port ?? port,
         weight: path.weight,
-      })),
-      ...options(props),
-    };
-    const rulesOf = (host: Host, role: "sender" | "receiver") => {
-      const installed = netaggOn(host, build, routing);
+        // Who is to answer on it has the address there.
+        ...(role === "receiver" && { dev: path.interface }),
+      }));
+    const rulesOf = (host: Host, role: Role) => {
+      const installed = Shared.on(host).installation(...routing);
       const rules = new KernelObject(this, role, {
+        ...lifecycleOf(props),
         kind: netaggRules,
         place: host.place,
         onBehalfOf: this,
         origin: origin(props),
-        intent: {
-          name: `${this.node.id}-${role}`,
-          rules: [{ role, ...shared }],
+        intent: () => ({
+          name: setName(this, role),
+          rules: [{ role, paths: pathsOf(role), ...options(props) }],
           module: installed.version,
-        },
+        }),
       });
       rules.node.addDependency(installed);
       return rules;
@@ -128,43 +106,47 @@ export class NetAggPair extends Composite {
   }
 }
 
-/** Straight onto the link of the path, and else by its gateway. */
-function routesOf({ interface: dev, address, gateway }: NetAggPath, table: number): StaticRoute[] {
-  const source = bare(address);
-  const hasPrefix = address.includes("/");
-  return [
-    ...(hasPrefix ? [{ destination: networkOf(address), dev, source, table }] : []),
-    ...(gateway === undefined
-      ? []
-      : [{ destination: "default", via: gateway, dev, source, table, ...(!hasPrefix && { onLink: true }) }]),
-  ];
-}
+/** The tables of a host that pairs have so far. */
+const tablesOn = (host: Host) =>
+  Shared.on(host).ends.flatMap(({ tables }) => (tables === undefined ? [] : [tables]));
 
-function pathFindings({ address, gateway }: NetAggPath, index: number) {
-  if (gateway !== undefined || address.includes("/")) return [];
-  return [
-    {
-      path: ["receiver", "paths", index, "address"],
-      message: `has neither prefix length nor gateway: how the path leads back is not known; write ${JSON.stringify(`${address}/24`)}`,
-    },
-  ];
+/** What an earlier pair has on either host: told once, of the receiver where it is both. */
+function clashesOf(ends: readonly PairEnd[]): readonly Finding[] {
+  const told = new Set<string>();
+  return ends
+    .flatMap((end) => clashes(end, Shared.on(end.host).ends))
+    .filter(({ path }) => {
+      const key = path.join(".");
+      return told.has(key) ? false : told.add(key);
+    });
 }
 
 /** The options of a rule, in the words of the module. */
 function options(props: NetAggPairProps) {
   const { schedule, flowletMs, maxHoldMs, probes, adaptive, encapsulated } = props;
-  const micro = (name: string, ms: number | undefined) =>
-    ms === undefined ? {} : { [name]: typeof ms === "number" ? Math.round(ms * 1000) : ms };
   return {
     ...(schedule !== undefined && { mode: schedule }),
     ...micro("flowletUs", flowletMs),
     ...micro("maxHoldUs", maxHoldMs),
-    ...(probes === false && { probePort: 0 }),
-    ...(probes && probes.port !== undefined && { probePort: probes.port }),
-    ...(probes && micro("probeUs", probes.intervalMs)),
-    ...(probes && micro("deadUs", probes.deadAfterMs)),
+    ...probing(probes),
     ...(adaptive !== undefined && { adapt: adaptive }),
     ...(encapsulated !== undefined && { encap: encapsulated }),
+  };
+}
+
+const micro = (name: string, ms: number | undefined) =>
+  ms === undefined ? {} : { [name]: Math.round(ms * 1000) };
+
+function probing(probes: NetAggPairProps["probes"]) {
+  if (probes === undefined) return {};
+  if (probes === false) return { probePort: 0 };
+  const { port, intervalMs, deadAfterMs } = probes;
+  const follows =
+    intervalMs === undefined ? undefined : Math.max(DEAD_AFTER_MS, DEAD_AFTER_INTERVALS * intervalMs);
+  return {
+    ...(port !== undefined && { probePort: port }),
+    ...micro("probeUs", intervalMs),
+    ...micro("deadUs", deadAfterMs ?? follows),
   };
 }
 
@@ -186,6 +168,8 @@ const origin =
     if (property !== "paths") return OPTIONS[String(property)] ?? [];
     const own = typeof index === "number" ? receiver.paths[index] : undefined;
     if (member === "port" && own?.port === undefined) return ["port"];
-    const place = [index, member, ...rest].filter((part) => part !== undefined);
+    const place = [index, member === "dev" ? "interface" : member, ...rest].filter(
+      (part) => part !== undefined,
+    );
     return ["receiver", "paths", ...place];
   };

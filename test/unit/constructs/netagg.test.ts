@@ -1,5 +1,6 @@
+import { Construct } from "constructs";
 import type { App } from "../../../lib";
-import { Host, Link, NetAggPair, Testing } from "../../../lib";
+import { Host, KernelObject, Link, NetAggPair, Testing } from "../../../lib";
 
 const paths = [
   { interface: "eth1", address: "10.0.1.11/24", gateway: "10.0.1.1", weight: 7500 },
@@ -18,14 +19,6 @@ function plan(change: object = {}) {
   });
   return { pair, resources: Testing.synth(app), app };
 }
-const withPaths = (...changes: object[]) => {
-  const app: App = Testing.app();
-  const [a, b] = [new Host(app, "a"), new Host(app, "b")];
-  const receiver = { host: b, paths: paths.map((path, index) => ({ ...path, ...changes[index] })) };
-  new NetAggPair(app, "agg", { sender: { host: a }, receiver, port: 1234 });
-  return Testing.synth(app);
-};
-
 /** The sources of the module are no concern of these tests. */
 const brief = (spec: object) =>
   Object.fromEntries(Object.entries(spec).filter(([name]) => name !== "sources"));
@@ -41,8 +34,8 @@ test("it makes the module and its tool on both hosts, the receiver's routing, an
     "a netloom:netagg:Rules agg/sender",
     "a netloom:system:Executable a/netagg/tool",
     "b netloom:kernel:Module b/netagg/kernel/module",
-    "b netloom:kernel:Sysctls agg/settings",
     "b netloom:kernel:Sysctls b/forwarding",
+    "b netloom:kernel:Sysctls b/netagg-settings",
     "b netloom:net:Routes agg/routes",
     "b netloom:net:Rules agg/rules",
     "b netloom:netagg:Rules agg/receiver",
@@ -54,9 +47,9 @@ test("it makes the module and its tool on both hosts, the receiver's routing, an
   );
   // What cannot be on the receiver shows before a module is built anywhere.
   expect(of("a/netagg/kernel/module").dependsOn).toEqual(
-    expect.arrayContaining(["agg/routes", "a/netagg/tool"]),
+    expect.arrayContaining(["agg/routes", "b/netagg-settings", "a/netagg/tool"]),
   );
-  expect(brief(of("agg/settings").spec)).toMatchObject({
+  expect(brief(of("b/netagg-settings").spec)).toMatchObject({
     values: {
       "net/ipv4/conf/all/arp_filter": "1",
       "net/ipv4/conf/all/rp_filter": "2",
@@ -76,6 +69,12 @@ test("it makes the module and its tool on both hosts, the receiver's routing, an
       expect.objectContaining({ priority: 7482, from: "10.0.2.11/32", table: 7482 }),
     ],
   });
+  const devs = (path: string) =>
+    (of(path).spec as { rules: { paths: { dev?: string }[] }[] }).rules[0]?.paths.map(({ dev }) => dev);
+  expect([devs("agg/receiver"), devs("agg/sender")]).toEqual([
+    ["eth1", "eth2"],
+    [undefined, undefined],
+  ]);
   const module = of("a/netagg/kernel/module").spec as {
     sources: object;
     keep: { executable: string };
@@ -106,40 +105,17 @@ test("its options are those of the rules", () => {
   expect(silent?.spec).toMatchObject({ rules: [{ probePort: 0 }] });
 });
 
-test("two pairs share the module of a host", () => {
-  const app = Testing.app();
-  const [a, b] = [new Host(app, "a"), new Host(app, "b")];
-  for (const [index, port] of [1234, 1235].entries()) {
-    new NetAggPair(app, `agg${index}`, {
-      sender: { host: a },
-      receiver: {
-        host: b,
-        paths: paths.map((path, nth) => ({
-          ...path,
-          address: `10.${index}.${nth}.11/24`,
-          gateway: `10.${index}.${nth}.1`,
-          interface: `eth${index}${nth}`,
-        })),
-      },
-      port,
-      firstTable: 100 + 10 * index,
-    });
-  }
-  const modules = Testing.synth(app).filter(({ token }) => token === "netloom:kernel:Module");
-  expect(modules.map(({ path }) => path).sort()).toEqual([
-    "a/netagg/kernel/module",
-    "b/netagg/kernel/module",
-  ]);
-});
-
 test("the links of the program come before what uses their addresses", () => {
   const app = Testing.app();
   const [a, b] = [new Host(app, "a"), new Host(app, "b")];
   for (const { interface: name, address } of paths)
     new Link(b, name, { name, kind: "physical", adopt: true, addresses: [address] });
   new NetAggPair(app, "agg", { sender: { host: a }, receiver: { host: b, paths }, port: 1234 });
-  const routes = Testing.synth(app).find(({ path }) => path === "agg/routes");
-  expect(routes?.dependsOn).toEqual(expect.arrayContaining(["b/eth1", "b/eth2"]));
+  const resources = Testing.synth(app);
+  const of = (path: string) => resources.find((one) => one.path === path);
+  expect(of("agg/routes")?.dependsOn).toEqual(expect.arrayContaining(["b/eth1", "b/eth2"]));
+  // Its settings name the links, too.
+  expect(of("b/netagg-settings")?.dependsOn).toEqual(["agg/routes"]);
 });
 
 const backends: [string, object, string][] = [
@@ -168,63 +144,116 @@ test("MPTCP has endpoints and limits in the place of module and rules", () => {
   const resources = Testing.synth(app);
   expect(resources.some(({ token }) => /Module|netagg/.test(token))).toBe(false);
   const sets = resources.filter(({ token }) => token === "netloom:net:Mptcp");
-  expect(sets.map(({ host, spec }) => [host, spec])).toEqual([
-    [
-      "b",
-      {
-        name: "agg-receiver",
-        endpoints: { "10.0.2.11": { id: 1, flags: ["signal"], dev: "eth2" } },
-        limits: { subflows: 1, addAddrAccepted: 1 },
-      },
-    ],
-    ["a", { name: "agg-sender", endpoints: {}, limits: { subflows: 1, addAddrAccepted: 1 } }],
-  ]);
+  const limits = { subflows: 1, addAddrAccepted: 1 };
+  expect(Object.fromEntries(sets.map(({ path, spec }) => [path, spec]))).toEqual({
+    "b/netagg-mptcp": {
+      name: "netagg",
+      endpoints: { "10.0.2.11": { id: 1, flags: ["signal"], dev: "eth2" } },
+      limits,
+    },
+    "a/netagg-mptcp": { name: "netagg", endpoints: {}, limits },
+  });
+  for (const { host, dependsOn } of sets)
+    expect([...dependsOn].sort()).toEqual([
+      ...["agg/routes", "agg/rules", `${host}/netagg-mptcp-enabled`, "b/netagg-settings"].sort(),
+    ]);
 });
 
-const wrong: [string, () => unknown, RegExp][] = [
+test.each([
+  [{ intervalMs: 10 }, { probeUs: 10_000, deadUs: 125_000 }],
+  [{ intervalMs: 100 }, { probeUs: 100_000, deadUs: 500_000 }],
+  [{ intervalMs: 1000 }, { probeUs: 1_000_000, deadUs: 5_000_000 }],
   [
-    "a weight of 0",
-    () => withPaths({}, { weight: 0 }),
-    /\[agg\] receiver\.paths\[1\]\.weight: must be a whole number from 1/,
+    { intervalMs: 100, deadAfterMs: 200 },
+    { probeUs: 100_000, deadUs: 200_000 },
   ],
-  ["no weight", () => withPaths({ weight: undefined }), /\[agg\] receiver\.paths\[0\]\.weight: is required/],
-  [
-    "one address twice",
-    () => withPaths({}, { address: "10.0.1.11/24" }),
-    /\[agg\] receiver\.paths\[1\]\.address: 10\.0\.1\.11 port 1234 is another path/,
-  ],
-  ["port 0", () => plan({ port: 0 }), /\[agg\] port: must be a whole number from 1 to 65535/],
-  ["port 65536", () => plan({ port: 65536 }), /\[agg\] port: must be a whole number from 1 to 65535/],
-  [
-    "a path's port 0",
-    () => withPaths({ port: 0 }),
-    /\[agg\] receiver\.paths\[0\]\.port: must be a whole number/,
-  ],
-  [
-    "no way back",
-    () => withPaths({ address: "10.0.1.11", gateway: undefined }),
-    /\[agg\] receiver\.paths\[0\]\.address: has neither prefix length nor gateway/,
-  ],
-  [
-    "MPTCP inside UDP",
-    () => plan({ backend: "mptcp", encapsulated: true }),
-    /\[agg\] backend: MPTCP has none of this: encapsulated/,
-  ],
-  [
-    "probes too far apart",
-    () => plan({ probes: { deadAfterMs: 40 } }),
-    /\[agg\] probes\.deadAfterMs: must be at least twice/,
-  ],
-];
-test.each(wrong)("%s is one clear error, before any host is touched", (_, make, message) => {
-  expect(make).toThrow(message);
-  const error = (() => {
-    try {
-      make();
-    } catch (thrown) {
-      return String(thrown);
-    }
-    return "";
-  })();
-  expect(error).toMatch(/^ValidationError: 1 thing is wrong with this program; nothing was changed\./);
+  [{ deadAfterMs: 50 }, { deadUs: 50_000 }],
+])("the silence after which a path is left follows the interval of probes %j", (probes, wanted) => {
+  const rule = plan({ probes }).resources.find(({ path }) => path === "agg/receiver");
+  expect(rule?.spec).toMatchObject({ rules: [wanted] });
+});
+
+test("a path without a network of its own has its gateway alone", () => {
+  const change = (address: string) => ({ ...paths[0], address, gateway: "10.0.9.1" });
+  for (const address of ["10.0.1.11", "10.0.1.11/32"]) {
+    const app = Testing.app();
+    const [a, b] = [new Host(app, "a"), new Host(app, "b")];
+    const receiver = { host: b, paths: [change(address), paths[1]] };
+    new NetAggPair(app, "agg", { sender: { host: a }, receiver, port: 1234 });
+    const routes = Testing.synth(app).find(({ path }) => path === "agg/routes")?.spec["routes"];
+    expect((routes as { table: number }[]).filter(({ table }) => table === 7481)).toEqual([
+      {
+        ...{ destination: "default", via: "10.0.9.1", onLink: true },
+        ...{ dev: "eth1", source: "10.0.1.11", table: 7481 },
+      },
+    ]);
+  }
+});
+
+test("what it has on hosts is named by its path, with a hash where that is long or not plain", () => {
+  const names = (scope: string, id: string) => {
+    const app = Testing.app();
+    const [a, b] = [new Host(app, "a"), new Host(app, "b")];
+    new NetAggPair(new Construct(app, scope), id, {
+      ...{ sender: { host: a }, receiver: { host: b, paths }, port: 1234 },
+    });
+    return Testing.synth(app)
+      .filter(({ path }) => path.startsWith(`${scope}/${id}/`))
+      .map(({ spec }) => String(spec["name"]));
+  };
+  expect(names("site1", "agg").sort()).toEqual(
+    ["receiver", "routes", "rules", "sender"].map((part) => `site1.agg.${part}`),
+  );
+  // Another pair's path could read the same with dots in it.
+  expect(names("site1.x", "agg")[0]).not.toBe(names("site1", "x.agg")[0]);
+  for (const name of [...names("s".repeat(80), "agg"), ...names("ein Ort", "agg"), ...names("-", "agg")])
+    expect(name).toMatch(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,54}-[0-9a-f]{8}$/);
+  expect(new Set(names("s".repeat(80), "agg")).size).toBe(4);
+});
+
+test("adoption, protection and timeouts are those of its routes and rules, the module and the tool", () => {
+  const timeouts = { create: "20m" };
+  const { app } = plan({ adopt: true, protect: true, timeouts });
+  const leaves = app.node.findAll().filter((one) => KernelObject.isKernelObject(one));
+  const asked = leaves.filter(({ kernelObject }) => kernelObject.adopt);
+  expect(asked.map(({ node }) => node.path).sort()).toEqual([
+    ...["a/netagg/kernel/module", "a/netagg/tool", "agg/receiver", "agg/routes", "agg/rules", "agg/sender"],
+    ...["b/netagg/kernel/module", "b/netagg/tool"],
+  ]);
+  for (const { kernelObject } of asked) expect(kernelObject).toMatchObject({ protect: true, timeouts });
+});
+
+test("packages and a signature of one end go before those of both", () => {
+  const app = Testing.app();
+  const [a, b] = [new Host(app, "a"), new Host(app, "b")];
+  const sign = { key: "/etc/keys/mok.pem", certificate: "/etc/keys/mok.crt" };
+  new NetAggPair(app, "agg", {
+    sender: { host: a },
+    receiver: { host: b, paths, packages: ["gcc"], sign },
+    port: 1234,
+    packages: ["gcc", "make"],
+  });
+  const resources = Testing.synth(app);
+  const of = (path: string) => resources.find((one) => one.path === path)?.spec;
+  expect(of("a/netagg/kernel/packages")?.["packages"]).toEqual({ gcc: "installed", make: "installed" });
+  expect(of("b/netagg/kernel/packages")?.["packages"]).toEqual({ gcc: "installed" });
+  expect(of("a/netagg/kernel/module")?.["sign"]).toBeUndefined();
+  expect(of("b/netagg/kernel/module")?.["sign"]).toEqual(sign);
+});
+
+test("what is wrong with its routes and rules is told of the props that they come from", () => {
+  const { pair } = plan();
+  const told = (leaf: string, ...path: (string | number)[]) => {
+    const { origin, onBehalfOf } = (pair.node.findChild(leaf) as KernelObject).kernelObject;
+    expect(onBehalfOf).toBe(pair);
+    return origin?.(path);
+  };
+  // A route onto the link and one by the gateway for each path.
+  expect(told("routes", "routes", 1, "via")).toEqual(["receiver", "paths", 0, "gateway"]);
+  expect(told("routes", "routes", 2, "dev")).toEqual(["receiver", "paths", 1, "interface"]);
+  expect(told("routes", "routes", 2, "source")).toEqual(["receiver", "paths", 1, "address"]);
+  expect(told("routes", "routes", 3, "table")).toEqual(["firstTable"]);
+  expect(told("rules", "rules", 1, "from")).toEqual(["receiver", "paths", 1, "address"]);
+  expect(told("rules", "rules", 1, "priority")).toEqual(["firstTable"]);
+  expect(told("receiver", "rules", 0, "probeUs")).toEqual(["probes", "intervalMs"]);
 });

@@ -1,25 +1,6 @@
-import * as pulumi from "@pulumi/pulumi";
 import * as netloom from "netloom";
-import { nameOf, type Registered, registered } from "../synth/mocks";
-
-/** Runs a program of stacks/ as the engine would, and returns what it registered. */
-async function run(program: string, config: Record<string, string> = {}, stack = "test") {
-  let exports: unknown;
-  const { resources } = await registered(
-    () => {
-      // The program alone is evaluated afresh: netloom and the SDK are those of this test.
-      jest.isolateModules(() => {
-        jest.doMock("netloom", () => netloom);
-        jest.doMock("@pulumi/pulumi", () => pulumi);
-        // eslint-disable-next-line @typescript-eslint/no-require-imports -- it runs when it is loaded
-        exports = require(`../../../stacks/${program}`);
-      });
-      return exports;
-    },
-    { config, stack },
-  );
-  return resources;
-}
+import { runProgram as run } from "../../support/stack-program";
+import { nameOf, type Registered } from "../synth/mocks";
 
 const specs = (resources: readonly Registered[], type: string) =>
   Object.fromEntries(

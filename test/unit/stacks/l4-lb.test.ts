@@ -1,30 +1,12 @@
-import * as pulumi from "@pulumi/pulumi";
-import * as netloom from "netloom";
-import { registered } from "../synth/mocks";
+import { runProgram } from "../../support/stack-program";
 
 /** What stacks/l4-lb registers. */
-async function run(config: Record<string, string> = {}) {
-  let exports: unknown;
-  const { resources } = await registered(
-    () => {
-      jest.isolateModules(() => {
-        jest.doMock("netloom", () => netloom);
-        jest.doMock("@pulumi/pulumi", () => pulumi);
-        exports = jest.requireActual("../../../stacks/l4-lb");
-      });
-      return exports;
-    },
-    {
-      config: {
-        "netloom:edge": JSON.stringify({ address: "198.51.100.1", interface: "eth1" }),
-        "netloom:client": JSON.stringify({ address: "198.51.100.2", interface: "eth1" }),
-        ...config,
-      },
-      stack: "test",
-    },
-  );
-  return resources;
-}
+const run = (config: Record<string, string> = {}) =>
+  runProgram("l4-lb", {
+    "netloom:edge": JSON.stringify({ address: "198.51.100.1", interface: "eth1" }),
+    "netloom:client": JSON.stringify({ address: "198.51.100.2", interface: "eth1" }),
+    ...config,
+  });
 
 test("four backends with the VIP and an ipip device each, and a balancer before them", async () => {
   const resources = await run({ "netloom:policy": "maglev" });
