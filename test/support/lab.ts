@@ -19,14 +19,30 @@ export function withLab(
     lab = await Lab.up({ names, links, lab: uniqueLabName(), ephemeral: true, ...options });
   }, patienceMs);
   afterAll(async () => {
+    if (lab) await tellTrouble(lab);
     await lab?.down();
-  }, 60_000);
+  }, 120_000);
   return {
     get lab() {
       if (!lab) throw new Error("the lab is up inside tests and hooks only");
       return lab;
     },
   };
+}
+
+/** What a kernel says on its console when it is not well. */
+const TROUBLE = /BUG:|Oops|Kernel panic|Call Trace|lockup|self-detected stall|Out of memory/;
+
+/** A test that fails since its machine fell over says only that nobody answers: the machine's console says why. */
+async function tellTrouble(lab: Lab): Promise<void> {
+  for (const { name } of lab.hosts) {
+    const answer = await lab.run(name, ["true"], { timeoutMs: 30_000 }).catch(() => undefined);
+    // What came before the machine was saved is in the console of that machine, not in this one's.
+    const lines = lab.console(name).split("\n");
+    if (answer?.exitCode === 0 && !lines.some((line) => TROUBLE.test(line))) continue;
+    const state = answer?.exitCode === 0 ? "" : " (it does not answer)";
+    console.error(`the console of ${name}${state} ends:\n${lines.slice(-80).join("\n")}`);
+  }
 }
 
 /** A name that no other lab on this computer has. */
