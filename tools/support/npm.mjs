@@ -5,16 +5,11 @@ import { join } from "node:path";
 import { root } from "./places.mjs";
 import { output, SetupError, step } from "./steps.mjs";
 
-/**
- * Installs the npm packages unless what is there is what the lock file says.
- *
- * Not with `npm ci`: that refuses a lock file which leaves out the optional packages of other platforms, and ours does,
- * because not every registry has those. `npm install --no-save` follows the same lock file; that it did is checked.
- */
+/** Installs the npm packages unless what is there is what the lock file says. */
 export async function ensureNpmPackages() {
   if (asLocked()) return;
   // No package's install script is needed, and none is run.
-  const args = ["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+  const args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
   await step("npm packages", () => output("npm", args, { cwd: root }));
   if (!asLocked())
     throw new SetupError("npm did not install what package-lock.json says: does package.json agree with it?");
