@@ -118,7 +118,7 @@ function* named(leaf: Leaf, claims: Claims): Iterable<Leaf> {
         interfaces.push(claim.dev);
         if (claim.via !== undefined) {
           for (const held of connectedTo(claims, host, claim.netns, claim.via)) yield held.leaf;
-          for (const held of deviceRoutesTo(claims, host, claim.netns, claim.via)) {
+          for (const held of deviceRoutesTo(claims, host, claim)) {
             if (isNarrower(held.claim.destination, claim.destination)) yield held.leaf;
           }
         }

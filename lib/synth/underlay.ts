@@ -4,7 +4,8 @@ import type { Claims, ClaimOf, Held } from "./program";
 /** MTU of a link that nobody set one for: ETH_DATA_LEN of `linux/if_ether.h`. */
 export const DEFAULT_MTU = 1500;
 
-const MAIN_TABLES: readonly unknown[] = [undefined, 254, "254", "main"];
+const isMain = (table: number | string | undefined) =>
+  table === undefined || table === 254 || table === "254" || table === "main";
 
 /** The link that a tunnel's outer packets leave by, as far as the program tells. */
 export function underlayOf(
@@ -67,20 +68,23 @@ export function connectedTo(
     .sort((a, b) => prefix(b) - prefix(a));
 }
 
-/** The routes that go straight onto a link and cover an address. */
+/**
+ * The routes that go straight onto a link and may carry another's next hop: the kernel looks for the way to it in that
+ * route's own table, then as for any packet, which is the main table (fib_check_nh_v4_gw in net/ipv4/fib_semantics.c).
+ */
 export function deviceRoutesTo(
   claims: Claims,
   host: string,
-  netns: string | undefined,
-  address: string,
+  { netns, via, table }: Pick<ClaimOf<"route">, "netns" | "via" | "table">,
 ): readonly Held<"route">[] {
-  const wanted = parseCidr(address);
+  const wanted = via === undefined ? undefined : parseCidr(via);
   if (wanted === undefined) return [];
   return claims.in("route", host, netns).filter(({ claim }) => {
     const destination = routeDestination(claim.destination, wanted.family);
     return (
       claim.via === undefined &&
       claim.dev !== undefined &&
+      (isMain(claim.table) || claim.table === table) &&
       destination !== undefined &&
       contains(destination, wanted)
     );
@@ -149,7 +153,7 @@ function egress(
   for (const { claim } of claims.in("route", host, netns)) {
     const destination = routeDestination(claim.destination, target.family);
     if (destination === undefined || !contains(destination, target)) continue;
-    if (!MAIN_TABLES.includes(claim.table)) continue;
+    if (!isMain(claim.table)) continue;
     const gateway = claim.via === undefined ? undefined : connectedTo(claims, host, netns, claim.via)[0];
     offer(destination.prefix, claim.dev ?? gateway?.claim.interface);
   }

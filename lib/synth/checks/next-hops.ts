@@ -19,7 +19,7 @@ export const nextHops: Check = ({ claims }) => {
     const onDevice = (dev: string | undefined) => claim.dev === undefined || dev === claim.dev;
     const connected = connectedTo(claims, host, claim.netns, claim.via);
     if (connected.some((held) => onDevice(held.claim.interface))) continue;
-    const routes = deviceRoutesTo(claims, host, claim.netns, claim.via);
+    const routes = deviceRoutesTo(claims, host, claim);
     if (routes.some((held) => onDevice(held.claim.dev))) continue;
     const where = describePlace(host, claim.netns);
     const on = claim.dev === undefined ? "" : ` on ${claim.dev}`;

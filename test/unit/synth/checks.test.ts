@@ -230,6 +230,16 @@ describe("next hops and devices of routes", () => {
     expect(refusals(app)).toEqual([]);
   });
 
+  test("a route of another table than its own and main covers no next hop", () => {
+    const { app, box } = onEdge();
+    wireIn(box, "eth0");
+    waysIn(box, "routes", [
+      { destination: "172.16.3.1/32", dev: "eth0", table: 4 },
+      { destination: "default", via: "172.16.3.1", table: 3 },
+    ]);
+    expect(refusals(app)).toHaveLength(1);
+  });
+
   test("next hops and devices are left alone where links may exist that the program does not make", () => {
     const { app, edge } = onEdge();
     const taken = new Space(edge, "taken", "edge", { adopt: true });

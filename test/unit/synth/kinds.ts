@@ -78,18 +78,26 @@ export const ways = defineKind({
   schema: z.strictObject({
     netns: word.optional(),
     name: word,
-    routes: z.array(z.strictObject({ destination: word, via: word.optional(), dev: word.optional() })),
+    routes: z.array(
+      z.strictObject({
+        destination: word,
+        via: word.optional(),
+        dev: word.optional(),
+        table: z.number().optional(),
+      }),
+    ),
   }),
   policy: { netns: replace("it lives there"), name: replace("it is its name"), routes: inPlace() },
   ownership: "object",
   identity: ({ netns, name }) => [...(netns === undefined ? [] : [netns]), name],
   claims: ({ netns, routes }) =>
-    routes.map(({ destination, via, dev }, index) => ({
+    routes.map(({ destination, via, dev, table }, index) => ({
       claim: "route" as const,
       netns,
       destination,
       via,
       dev,
+      ...(table !== undefined && { table }),
       path: ["routes", index, via === undefined ? "dev" : "via"],
     })),
   ...nothing,

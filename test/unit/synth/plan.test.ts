@@ -113,6 +113,15 @@ describe("what a resource depends on", () => {
     expect(at(app, "edge/default")?.dependsOn).toEqual(["edge/onlink"]);
   });
 
+  test("and no route of another table than its own and main, which the kernel does not ask", () => {
+    const { app, edge } = onEdge();
+    const default3 = { destination: "default", via: "172.16.3.1", dev: "eno1", table: 3 };
+    waysIn(edge, "default", [default3]);
+    waysIn(edge, "own", [{ destination: "172.16.3.0/24", dev: "eno1", table: 3 }]);
+    waysIn(edge, "other", [{ destination: "172.16.3.0/24", dev: "eno1", table: 4 }]);
+    expect(at(app, "edge/default")?.dependsOn).toEqual(["edge/own"]);
+  });
+
   test("what the program says: of a leaf, and of all leaves of one scope on all of another", () => {
     const { app, edge } = onEdge();
     const [one, two] = [new Composite(edge, "one"), new Composite(edge, "two")];
