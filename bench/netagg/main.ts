@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { Lab } from "../../lib/lab";
+import { step } from "../../lib/lab/progress";
 import { AggregationLab, mbit, type Received, type Shape } from "../support/netagg";
 import { report, spread, type Figure, type Row, type Spread } from "../support/report";
 
@@ -85,6 +86,13 @@ async function measure(lab: AggregationLab, one: Case) {
   return { first, second, ours, mptcp };
 }
 
+/** Measures once for each run, and tells of it. */
+async function each<T>(name: string, runs: number, once: () => Promise<T>): Promise<T[]> {
+  const results: T[] = [];
+  for (let nth = 1; nth <= runs; nth++) results.push(await step(`${name}, run ${nth} of ${runs}`, once));
+  return results;
+}
+
 const column = <K extends string>(runs: readonly Readonly<Record<K, number>>[], key: K): Spread =>
   spread(runs.map((run) => run[key]));
 
@@ -96,7 +104,7 @@ function row(name: string, ours: Spread, against: Row["against"], least: number)
 /** Equal weights for paths that are not equal: kept, and adapted to what the paths carry. */
 async function adaptation(lab: AggregationLab, runs: number): Promise<Row> {
   const { paths } = cases[1]!;
-  const measured: { kept: number; adapted: number }[] = [];
+  const name = "300M/10ms + 80M/30ms, weights adapted from 1:1";
   const run = async (both: string) => {
     for (const [index, shape] of paths.entries()) await lab.shape(index + 1, shape);
     const port = await lab.aggregate([1, 1], { both });
@@ -106,15 +114,18 @@ async function adaptation(lab: AggregationLab, runs: number): Promise<Row> {
     await lab.flush();
     return mbit(received);
   };
-  for (let nth = 0; nth < runs; nth++) measured.push({ kept: await run(""), adapted: await run("--adapt") });
+  const measured = await each(name, runs, async () => ({
+    kept: await run(""),
+    adapted: await run("--adapt"),
+  }));
   const against = { name: "equal weights kept", value: column(measured, "kept") };
-  return row("300M/10ms + 80M/30ms, weights adapted from 1:1", column(measured, "adapted"), against, 1.5);
+  return row(name, column(measured, "adapted"), against, 1.5);
 }
 
 /** The pause in a connection one of whose two paths is cut. */
 async function failover(lab: AggregationLab, runs: number, queueMs: 50 | 100): Promise<Figure> {
-  const gaps: number[] = [];
-  for (let nth = 0; nth < runs; nth++) {
+  const name = `pause when a path is cut behind ${queueMs} ms of queue`;
+  const gaps = await each(name, runs, async () => {
     // Behind a queue as long as the cases' what TCP itself needs to recover from a full one is in the pause.
     const shape: Shape = { kbit: 5000, delayMs: 5, ...(queueMs === 50 && { queue: 20 }) };
     for (const path of [1, 2]) await lab.shape(path, shape);
@@ -123,12 +134,12 @@ async function failover(lab: AggregationLab, runs: number, queueMs: 50 | 100): P
     const meanwhile = () => lab.sh("sleep 2; cut 2").then(() => undefined);
     const received: Received = await lab.transfer({ amount: { ms: 4000 }, port, meanwhile });
     if (!received.intact || received.error) throw new Error(`failover: ${JSON.stringify(received)}`);
-    gaps.push(received.gapMs);
     await lab.flush();
-  }
+    return received.gapMs;
+  });
   const { median, min, max } = spread(gaps);
   return {
-    case: `pause when a path is cut behind ${queueMs} ms of queue, ${min.toFixed(0)}-${max.toFixed(0)}`,
+    case: `${name}, ${min.toFixed(0)}-${max.toFixed(0)}`,
     unit: "ms",
     value: median,
     target: "< 200",
@@ -138,21 +149,21 @@ async function failover(lab: AggregationLab, runs: number, queueMs: 50 | 100): P
 
 /** How far the bytes of a path are from its weight at most, in 10 s of one flow with segmentation offload. */
 async function weights(lab: AggregationLab, runs: number, wanted: readonly number[]): Promise<Figure> {
-  const off: number[] = [];
+  const name = `weights ${wanted.join(":")}`;
   const whole = wanted.reduce((sum, one) => sum + one);
-  for (let nth = 0; nth < runs; nth++) {
+  const off = await each(name, runs, async () => {
     const port = await lab.aggregate(wanted);
     await lab.alive(...wanted.map(() => true));
     const received = await lab.transfer({ amount: { ms: 10_000 }, port });
     if (!received.intact || received.error) throw new Error(`weights: ${JSON.stringify(received)}`);
     const bytes = (await lab.rules("a"))[0]!.paths.map(({ txBytes }) => txBytes);
     const all = bytes.reduce((sum, one) => sum + one);
-    off.push(...bytes.map((one, path) => Math.abs(one / all / (wanted[path]! / whole) - 1) * 100));
     await lab.flush();
-  }
+    return Math.max(...bytes.map((one, path) => Math.abs(one / all / (wanted[path]! / whole) - 1) * 100));
+  });
   const most = Math.max(...off);
   return {
-    ...{ case: `weights ${wanted.join(":")}, bytes of a path off by at most`, unit: "%" },
+    ...{ case: `${name}, bytes of a path off by at most`, unit: "%" },
     ...{ value: most, target: "<= 1", ok: most <= 1 },
   };
 }
@@ -183,7 +194,7 @@ export async function netagg(runs: number): Promise<boolean> {
   const machines = await Lab.up({ names: ["edge"], lab: `bench-${process.pid}`, ephemeral: true });
   try {
     const lab = new AggregationLab(machines, "edge");
-    await lab.install();
+    await step("the module, built on the machine", () => lab.install());
     await lab.sh("topology 3");
     const figures: Figure[] = [];
     for (const wanted of [
@@ -194,7 +205,7 @@ export async function netagg(runs: number): Promise<boolean> {
       [5, 3, 2],
     ])
       figures.push(await weights(lab, runs, wanted));
-    figures.push(await bulk(lab));
+    figures.push(await step("1 GB with a path cut in the middle", () => bulk(lab)));
     await lab.sh(`wire 2
       for ns in a b; do
         ip netns exec $ns sysctl -qw net.ipv4.tcp_no_metrics_save=1
@@ -203,8 +214,7 @@ export async function netagg(runs: number): Promise<boolean> {
       ip -n b mptcp endpoint add 10.0.2.2 dev b2 signal`);
     const rows: Row[] = [];
     for (const one of cases) {
-      const measured = [];
-      for (let nth = 0; nth < runs; nth++) measured.push(await measure(lab, one));
+      const measured = await each(one.name, runs, () => measure(lab, one));
       const sums = measured.map(({ first, second, ours, mptcp }) => ({
         sum: first + second,
         best: Math.max(first, second),
