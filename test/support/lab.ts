@@ -19,8 +19,11 @@ export function withLab(
     lab = await Lab.up({ names, links, lab: uniqueLabName(), ephemeral: true, ...options });
   }, patienceMs);
   afterAll(async () => {
-    if (lab) await tellTrouble(lab);
-    await lab?.down();
+    try {
+      if (lab) await tellTrouble(lab);
+    } finally {
+      await lab?.down();
+    }
   }, 120_000);
   return {
     get lab() {
